@@ -1,0 +1,3 @@
+module tailstock
+
+go 1.26
