@@ -8,12 +8,6 @@ import (
 	"tailstock/connector/inventory"
 )
 
-// EmitFunc takes the next transaction, or part of one, from a source. It blocks
-// for as long as downstream needs: that is the backpressure. The transaction
-// and everything it refers to belong to the callee. After an error the source
-// must stop and return that error.
-type EmitFunc func(ctx context.Context, t *cdc.Transaction) error
-
 // Source is a database whose log is tailed. sources/sourcetest is its conformance suite.
 type Source interface {
 	// Tail delivers every transaction committed after from, in commit order, as
@@ -27,7 +21,7 @@ type Source interface {
 	// keep the source's log from here on, and emits progress with a first token
 	// before anything else. Otherwise continuity is checked first. It fails with
 	// *cdc.SetupError, *cdc.GapError, or an error that a retry may cure.
-	Tail(ctx context.Context, from cdc.Resume, emit EmitFunc) error
+	Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc) error
 	// Confirm records that everything up to r is durable downstream, so that the
 	// source may discard it. It never blocks, may be called from any goroutine,
 	// also when Tail does not run, and may be forgotten by a crash.

@@ -1,6 +1,9 @@
 package cdc
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Op is what happened to a row.
 type Op uint8
@@ -75,3 +78,9 @@ func (t *Transaction) Progress() bool { return t.ID == "" }
 // belongs to the adapter that made it; others store it and compare it for
 // equality only. The empty Resume stands for "nothing read yet".
 type Resume string
+
+// EmitFunc takes the next transaction, or part of one, from a source. It blocks
+// for as long as downstream needs: that is the backpressure. The transaction
+// and everything it refers to belong to the callee. After an error the source
+// must stop and return that error.
+type EmitFunc func(ctx context.Context, t *Transaction) error
