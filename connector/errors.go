@@ -15,6 +15,8 @@ var (
 	// ErrLogChanged is returned when a log's id, last sequence or last message is
 	// not what this run left there. The loop begins a new run.
 	ErrLogChanged = errors.New("the log is not as this run left it")
+	// ErrNoLog is returned when a stream to be read has not been made yet.
+	ErrNoLog = errors.New("the stream does not exist yet")
 	// ErrFenced is returned when a store or cache is not where the caller
 	// believes: another worker is ahead, or it was restored. The loop reads its state again.
 	ErrFenced = errors.New("fenced: the destination is not where this worker left it")

@@ -153,6 +153,10 @@ type LogTail struct {
 	Empty bool
 }
 
+// OpenLogFunc opens a source's log for reading. It fails with ErrNoLog while no
+// capture has made it.
+type OpenLogFunc func(ctx context.Context) (LogReader, error)
+
 // LogReader reads one source's log in order, for one store. Not for concurrent use.
 type LogReader interface {
 	// Seek makes the first message with a position above p the next one. hint is
@@ -303,9 +307,10 @@ type RelayStore interface {
 type LevelsTail struct {
 	Stream   string
 	Sequence uint64
-	// Session and First are those of the last message, zero for an empty stream.
+	// Session, First and After are those of the last message, zero for an empty stream.
 	Session uint64
 	First   uint64
+	After   uint64
 	// LastSession is the newest session ever recorded beside the stream.
 	LastSession uint64
 }
@@ -333,6 +338,10 @@ type LevelsWriter interface {
 	Check(ctx context.Context) error
 	Close() error
 }
+
+// OpenLevelsFunc opens the levels stream for reading. It fails with ErrNoLog
+// while no relay has made it.
+type OpenLevelsFunc func(ctx context.Context) (LevelsReader, error)
 
 // LevelsReader reads the levels stream, for a cache. Not for concurrent use.
 type LevelsReader interface {
