@@ -45,4 +45,7 @@ type LevelMessage struct {
 	First uint64
 	// After is the session of the message before this one, zero for the first.
 	After uint64
+	// Namespace is that of the installation, empty for none. It only tells apart
+	// the events of several installations, in their CloudEvents source.
+	Namespace string
 }

@@ -44,7 +44,7 @@ func ParseQuantity(s string) (Quantity, error) {
 	case "Infinity", "inf", "Inf", "infinity":
 		return 0, ErrQuantityRange
 	}
-	q, err := parseMagnitude(s)
+	q, err := parseMagnitude(s, MaxQuantity)
 	if err != nil {
 		return 0, err
 	}
@@ -54,8 +54,12 @@ func ParseQuantity(s string) (Quantity, error) {
 	return q, nil
 }
 
-// parseMagnitude reads an unsigned decimal number with an optional exponent.
-func parseMagnitude(s string) (Quantity, error) {
+// parseMagnitude reads an unsigned decimal number with an optional exponent,
+// which must stay below limit.
+func parseMagnitude(s string, limit Quantity) (Quantity, error) {
+	if q, ok := plainMagnitude(s); ok && q < limit {
+		return q, nil
+	}
 	mantissa, exponent := s, 0
 	if i := strings.IndexAny(s, "eE"); i >= 0 {
 		n, err := strconv.Atoi(s[i+1:])
@@ -73,12 +77,43 @@ func parseMagnitude(s string) (Quantity, error) {
 	// point is where the decimal point stands after the exponent and the scale
 	// by millionths have been applied, counted from the first digit.
 	point := len(whole) + exponent + fractionDigits
-	return roundDigits(whole, fraction, point)
+	return roundDigits(whole, fraction, point, limit)
+}
+
+// plainMagnitude reads the everyday form: one to twelve digits, and at most six
+// behind a decimal point. It reports false for any other.
+func plainMagnitude(s string) (Quantity, bool) {
+	const maxWhole = 12
+	var n Quantity
+	i := 0
+	for ; i < len(s) && s[i]-'0' <= 9; i++ {
+		n = n*10 + Quantity(s[i]-'0')
+		if i == maxWhole {
+			return 0, false
+		}
+	}
+	if i == 0 {
+		return 0, false
+	}
+	places := fractionDigits
+	if i < len(s) && s[i] == '.' {
+		for i++; i < len(s) && s[i]-'0' <= 9 && places > 0; i++ {
+			n = n*10 + Quantity(s[i]-'0')
+			places--
+		}
+	}
+	if i < len(s) {
+		return 0, false
+	}
+	for ; places > 0; places-- {
+		n *= 10
+	}
+	return n, true
 }
 
 // roundDigits returns the number whose digits are whole and fraction with the
-// decimal point after point of them, rounded half-even to an integer.
-func roundDigits(whole, fraction string, point int) (Quantity, error) {
+// decimal point after point of them, rounded half-even to an integer below limit.
+func roundDigits(whole, fraction string, point int, limit Quantity) (Quantity, error) {
 	total := len(whole) + len(fraction)
 	digit := func(i int) byte {
 		if i < len(whole) {
@@ -86,7 +121,7 @@ func roundDigits(whole, fraction string, point int) (Quantity, error) {
 		}
 		return fraction[i-len(whole)] - '0'
 	}
-	var n int64
+	var n Quantity
 	for i := 0; i < point; i++ {
 		d := byte(0)
 		if i < total {
@@ -94,25 +129,23 @@ func roundDigits(whole, fraction string, point int) (Quantity, error) {
 		} else if n == 0 {
 			break // zero however many places follow
 		}
-		n = n*10 + int64(d)
-		if n >= int64(MaxQuantity) {
+		if n > (limit-1-Quantity(d))/10 {
 			return 0, ErrQuantityRange
 		}
+		n = n*10 + Quantity(d)
 	}
-	if point < 0 || point >= total {
-		return Quantity(n), nil
-	}
-	if roundsUp(n, digit(point), func() bool { return anyNonZero(digit, point+1, total) }) {
+	if point >= 0 && point < total &&
+		roundsUp(n, digit(point), func() bool { return anyNonZero(digit, point+1, total) }) {
 		n++
 	}
-	if n >= int64(MaxQuantity) {
+	if n >= limit {
 		return 0, ErrQuantityRange
 	}
-	return Quantity(n), nil
+	return n, nil
 }
 
 // roundsUp decides half-even for the first dropped digit.
-func roundsUp(n int64, first byte, rest func() bool) bool {
+func roundsUp(n Quantity, first byte, rest func() bool) bool {
 	if first != 5 {
 		return first > 5
 	}

@@ -21,6 +21,9 @@ var (
 // Validate checks c against the limits that every store can hold. The error
 // names the field and says what is wrong.
 func (c *Contribution) Validate() error {
+	if err := ValidName(c.Leg); err != nil {
+		return fmt.Errorf("leg: %w", err)
+	}
 	if err := ValidName(string(c.SKU)); err != nil {
 		return fmt.Errorf("sku: %w", err)
 	}
