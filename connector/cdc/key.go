@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"unicode/utf8"
@@ -17,9 +18,11 @@ const keyPrefix = MaxRowKey - 3 - 64 - 2
 
 // RowKey is the canonical text of a row's key: a JSON array with one element
 // per key column, in key order, such as [42] or ["DC1","BRK-1234"]. Integers
-// and plain decimals stand as JSON numbers, everything else as strings. Two
-// rows of a table have the same RowKey exactly if their key values are equal.
-// A key longer than MaxRowKey becomes a readable prefix and its SHA-256.
+// stand as JSON numbers, everything else as strings. Two rows of a table have
+// the same RowKey exactly if the canonical texts of their key values are equal.
+// A key that is longer than MaxRowKey, or not UTF-8 (an SQL_ASCII database),
+// becomes a readable prefix and a SHA-256; such a text is no JSON, so it never
+// equals that of another key.
 type RowKey string
 
 // ErrKey is returned when a row has no complete key: a key column is NULL or
@@ -27,25 +30,41 @@ type RowKey string
 var ErrKey = errors.New("incomplete row key")
 
 // KeyOf returns the RowKey of row in t. It fails with ErrKey if a key column is
-// NULL or unchanged.
+// NULL, unchanged or beyond the row's end, as every one of a nil row is.
 func (t *Table) KeyOf(row Row) (RowKey, error) {
 	var scratch [64]byte
 	b := append(scratch[:0], '[')
+	valid := true
 	for i, c := range t.Key {
-		v := row[c]
-		if v.state != statePresent {
+		if c >= len(row) || row[c].state != statePresent {
 			return "", ErrKey
 		}
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendKeyValue(b, t.Columns[c].Type, v.text)
+		text := row[c].text
+		valid = valid && utf8.ValidString(text)
+		b = appendKeyValue(b, t.Columns[c].Type, text)
 	}
 	b = append(b, ']')
-	if len(b) <= MaxRowKey {
-		return RowKey(b), nil
+	switch {
+	case !valid:
+		return hashedKey(b, t.rawKeySum(row)), nil
+	case len(b) > MaxRowKey:
+		return hashedKey(b, sha256.Sum256(b)), nil
 	}
-	return hashedKey(b), nil
+	return RowKey(b), nil
+}
+
+// rawKeySum hashes key values as they are, each behind its length: the text of
+// a key cannot tell apart two values that are not UTF-8.
+func (t *Table) rawKeySum(row Row) [sha256.Size]byte {
+	var b []byte
+	for _, c := range t.Key {
+		b = binary.AppendUvarint(b, uint64(len(row[c].text)))
+		b = append(b, row[c].text...)
+	}
+	return sha256.Sum256(b)
 }
 
 func appendKeyValue(b []byte, t Type, text string) []byte {
@@ -73,9 +92,9 @@ func plainInteger(s string) bool {
 	return true
 }
 
-func hashedKey(b []byte) RowKey {
-	sum := sha256.Sum256(b)
-	cut := keyPrefix
+// hashedKey returns the beginning of b, which ends with a bracket, and sum.
+func hashedKey(b []byte, sum [sha256.Size]byte) RowKey {
+	cut := min(keyPrefix, len(b)-1)
 	for cut > 0 && !utf8.RuneStart(b[cut]) {
 		cut--
 	}

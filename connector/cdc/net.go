@@ -1,6 +1,12 @@
 package cdc
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// errOp is returned for an operation that is none of the constants.
+var errOp = errors.New("unknown operation")
 
 // NetChange is all that a commit, or one part of it, did to one row: the row's
 // last image, whatever it went through before. With OpTruncate it is the table.
@@ -44,11 +50,12 @@ type netRow struct {
 }
 
 // Net returns the net changes of t: truncations first, then rows in the order
-// in which the commit first touched them. A row that the commit created and
-// deleted again is left out. The result is valid until the next call. Rows of
-// t may be completed in place: an Unchanged value is filled from the before
-// image or from an earlier image of the same row in t. Net fails with ErrKey
-// when a change lacks its key.
+// in which the commit first touched them since. A row that the commit created
+// and deleted again is left out. The result is valid until the next call. Rows of t may be completed in
+// place: an Unchanged value is filled from the before image or from an earlier
+// image of the same row under the same *Table. (Another version of the table
+// may have moved, retyped or replaced the column.) Net fails with ErrKey when a
+// change lacks its key.
 func (n *Netter) Net(t *Transaction) ([]NetChange, error) {
 	n.reset()
 	whole := t.Part == 0 && t.Last
@@ -61,15 +68,20 @@ func (n *Netter) Net(t *Transaction) ([]NetChange, error) {
 	return n.result(), nil
 }
 
+// keepRows is how many rows a commit may touch and still leave its maps and
+// slices to the next: clearing a large map would cost every small commit dear.
+const keepRows = 4096
+
 func (n *Netter) reset() {
-	if n.rows == nil || len(n.idents) > 4096 {
+	if n.idents == nil || len(n.idents) > keepRows {
 		n.tables = make(map[TableName]int32)
 		n.idents = make(map[*Table]int32)
+	}
+	if n.rows == nil || len(n.out) > keepRows {
 		n.rows = make(map[rowIdent]netRow)
+		n.out, n.order = nil, nil
 	}
-	if len(n.rows) > 0 {
-		clear(n.rows)
-	}
+	clear(n.rows)
 	clear(n.out)
 	clear(n.order)
 	n.out, n.order = n.out[:0], n.order[:0]
@@ -90,18 +102,22 @@ func (n *Netter) add(c *Change, whole bool) error {
 		return nil
 	case OpUpdate:
 		return n.update(c, table, whole)
-	default:
+	case OpInsert, OpRead:
 		key, err := c.Table.KeyOf(c.After)
 		if err != nil {
 			return err
 		}
-		n.put(rowIdent{table, key}, NetChange{Op: c.Op, Table: c.Table, Key: key, After: c.After}, !whole)
+		// A row that a backfill reads may have been there all along.
+		existed := c.Op == OpRead || !whole
+		n.put(rowIdent{table, key}, NetChange{Op: c.Op, Table: c.Table, Key: key, After: c.After}, existed)
 		return nil
+	default:
+		return errOp
 	}
 }
 
 func (n *Netter) update(c *Change, table int32, whole bool) error {
-	fill(c.After, c.Table, c.Before, c.Table)
+	fill(c.After, c.Before)
 	after, err := c.Table.KeyOf(c.After)
 	if err != nil {
 		return err
@@ -113,8 +129,9 @@ func (n *Netter) update(c *Change, table int32, whole bool) error {
 		}
 	}
 	if earlier, ok := n.rows[rowIdent{table, before}]; ok {
-		e := &n.out[earlier.index]
-		fill(c.After, c.Table, e.After, e.Table)
+		if e := &n.out[earlier.index]; e.Table == c.Table {
+			fill(c.After, e.After)
+		}
 	}
 	if before != after {
 		n.put(rowIdent{table, before}, NetChange{Op: OpDelete, Table: c.Table, Key: before}, true)
@@ -201,21 +218,11 @@ func (n *Netter) ident(t *Table) int32 {
 }
 
 // fill replaces Unchanged values of row by those of earlier, an image of the
-// same row, matching columns by name if the table changed in between.
-func fill(row Row, table *Table, earlier Row, earlierTable *Table) {
-	if earlier == nil {
-		return
-	}
-	for i := range row {
-		if !row[i].IsUnchanged() {
-			continue
+// same row of the same Table, or nil.
+func fill(row, earlier Row) {
+	for i := range min(len(row), len(earlier)) {
+		if row[i].IsUnchanged() {
+			row[i] = earlier[i]
 		}
-		from := i
-		if table != earlierTable {
-			if from = earlierTable.Column(table.Columns[i].Name); from < 0 {
-				continue
-			}
-		}
-		row[i] = earlier[from]
 	}
 }

@@ -58,23 +58,33 @@ type TableName struct {
 
 // ParseTableName splits "schema.table" at the first dot that is not inside
 // double quotes or backticks, and removes such quotes. A name without a dot
-// has an empty Schema.
+// has an empty Schema. Quotes count only where they enclose a whole part.
 func ParseTableName(s string) TableName {
-	schema, rest := cutIdentifier(s)
-	if rest == "" {
+	if schema, rest, ok := cutQuoted(s); ok && rest == "" {
 		return TableName{Name: schema}
+	} else if ok && rest[0] == '.' {
+		return TableName{Schema: schema, Name: unquoted(rest[1:])}
 	}
-	name, tail := cutIdentifier(rest[1:])
-	return TableName{Schema: schema, Name: name + tail}
+	schema, name, ok := strings.Cut(s, ".")
+	if !ok {
+		return TableName{Name: s}
+	}
+	return TableName{Schema: schema, Name: unquoted(name)}
 }
 
-// cutIdentifier returns the first identifier of s, unquoted, and what follows it.
-func cutIdentifier(s string) (identifier, rest string) {
+// unquoted returns s without the quotes that enclose it, if any do.
+func unquoted(s string) string {
+	if name, rest, ok := cutQuoted(s); ok && rest == "" {
+		return name
+	}
+	return s
+}
+
+// cutQuoted returns the quoted identifier that s begins with, without its
+// quotes, and what follows it.
+func cutQuoted(s string) (identifier, rest string, ok bool) {
 	if s == "" || (s[0] != '"' && s[0] != '`') {
-		if i := strings.IndexByte(s, '.'); i >= 0 {
-			return s[:i], s[i:]
-		}
-		return s, ""
+		return "", "", false
 	}
 	quote := s[0]
 	var b strings.Builder
@@ -88,9 +98,9 @@ func cutIdentifier(s string) (identifier, rest string) {
 			i++
 			continue
 		}
-		return b.String(), s[i+1:]
+		return b.String(), s[i+1:], true
 	}
-	return s, ""
+	return "", "", false
 }
 
 // String returns "schema.table", quoting a part that contains a dot or a quote
