@@ -43,7 +43,8 @@ type LevelMessage struct {
 	Level
 	// First is the sequence at which the session began.
 	First uint64
-	// After is the session of the message before this one, zero for the first.
+	// After is the session before this one: that of the message before First, zero
+	// if there was none. It is the same for every message of a session.
 	After uint64
 	// Namespace is that of the installation, empty for none. It only tells apart
 	// the events of several installations, in their CloudEvents source.

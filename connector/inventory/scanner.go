@@ -24,8 +24,8 @@ type scanner struct {
 // maxDepth bounds the nesting of values that nobody reads.
 const maxDepth = 64
 
-// maxSafe bounds counters: 2^53, up to which JavaScript and Lua are exact.
-const maxSafe = 1 << 53
+// maxSafe bounds counters: up to it JavaScript and Lua are exact.
+const maxSafe = 1<<53 - 1
 
 // scanError says what is wrong, and where.
 type scanError struct {
@@ -295,7 +295,7 @@ func (p *scanner) time() time.Time {
 	return t
 }
 
-// counter reads an integer from 0 to 2^53.
+// counter reads an integer from 0 to maxSafe.
 func (p *scanner) counter() uint64 {
 	start := p.number()
 	if p.err != nil {
@@ -304,7 +304,7 @@ func (p *scanner) counter() uint64 {
 	n, err := strconv.ParseUint(p.s[start:p.i], 10, 64)
 	if err != nil || n > maxSafe {
 		p.i = start
-		p.fail("want an integer from 0 to 2^53")
+		p.fail("want an integer from 0 to 2^53-1")
 		return 0
 	}
 	return n
