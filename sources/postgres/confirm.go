@@ -32,7 +32,7 @@ type confirmation struct {
 	mu sync.Mutex
 	// requested is the furthest token known to be durable downstream.
 	requested token
-	// server is the one being read; zero while Tail does not run.
+	// server is the one that is, or was last, read.
 	server server
 	// floor is what the slot has confirmed already.
 	floor lsn

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
@@ -48,10 +49,11 @@ func (l *lazyConn) close() error {
 }
 
 // hangUp ends an idle connection without waiting for the server.
-func hangUp(conn *pgx.Conn) error {
-	raw := conn.PgConn()
-	_ = raw.Conn().SetDeadline(time.Now().Add(closeTimeout))
-	raw.Frontend().Send(&pgproto3.Terminate{})
-	_ = raw.Frontend().Flush()
-	return raw.Conn().Close()
+func hangUp(conn *pgx.Conn) error { return hangUpRaw(conn.PgConn()) }
+
+func hangUpRaw(conn *pgconn.PgConn) error {
+	_ = conn.Conn().SetDeadline(time.Now().Add(closeTimeout))
+	conn.Frontend().Send(&pgproto3.Terminate{})
+	_ = conn.Frontend().Flush()
+	return conn.Conn().Close()
 }

@@ -1,0 +1,233 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"tailstock/internal/failpoint"
+)
+
+// reader reads and decodes the stream, hands transactions to the queue, and
+// answers the server. It is the only one to use the connection while it runs.
+type reader struct {
+	cfg      Config
+	log      *slog.Logger
+	metrics  *metrics
+	stream   *stream
+	decoder  *decoder
+	queue    *queue
+	confirm  *confirmation
+	observed <-chan struct{}
+
+	// nextTick is when the periodic duties are due.
+	nextTick time.Time
+	// lastStatus and flushed are the time and the confirmed position of the last status update.
+	lastStatus time.Time
+	flushed    lsn
+	// lastFill is when the last read of the socket returned.
+	lastFill time.Time
+	// broken says that the connection, or our understanding of it, is lost.
+	broken bool
+}
+
+const (
+	// tick is the interval of the reader's periodic duties.
+	tick = time.Second
+	// handOverBytes is how much is decoded before it is handed over, if the
+	// socket has so much at hand.
+	handOverBytes = 256 << 10
+	// behind is the lag from which on reading in gulps pays. The time from the
+	// making of a commit record to its sending includes the flush to disk.
+	behind = 5 * time.Millisecond
+	// flowing is the pause between reads up to which the stream counts as flowing.
+	flowing = time.Millisecond
+)
+
+// run reads until ctx ends or something fails.
+func (r *reader) run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, r.stream.interrupt)
+	defer stop()
+	err := r.loop(ctx)
+	r.broken = ctx.Err() == nil
+	return err
+}
+
+func (r *reader) loop(ctx context.Context) error {
+	r.nextTick = time.Now().Add(tick)
+	r.lastStatus = time.Now()
+	for {
+		if err := r.decode(ctx); err != nil {
+			return err
+		}
+		if r.gulp() {
+			time.Sleep(r.cfg.GulpWait)
+		}
+		before := r.stream.received
+		if err := r.stream.fill(ctx, r.nextTick); err != nil && !errors.Is(err, errIdle) {
+			return err
+		}
+		r.metrics.received.Add(float64(r.stream.received - before))
+		if now := time.Now(); !now.Before(r.nextTick) {
+			r.decoder.flushProgress()
+			if err := r.tick(now); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// gulp reports whether the next read had better wait for the socket to fill:
+// commits come late, and the stream has not paused. One read after a pause is
+// never delayed, so that latency does not suffer when there is little to do.
+func (r *reader) gulp() bool {
+	now := r.stream.lastRead
+	flow := now.Sub(r.lastFill) < flowing
+	r.lastFill = now
+	if r.cfg.GulpWait <= 0 || r.decoder.lag < behind || !flow {
+		return false
+	}
+	r.metrics.gulps.Inc()
+	return true
+}
+
+// decode takes all complete messages that have been read, and hands over what
+// they make.
+func (r *reader) decode(ctx context.Context) error {
+	for {
+		m, ok, err := r.stream.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return r.handOver(ctx)
+		}
+		if err := r.handle(m); err != nil {
+			return err
+		}
+		if r.decoder.readyBytes >= handOverBytes || r.decoder.crowded {
+			if err := r.handOver(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (r *reader) handle(m message) error {
+	switch m.kind {
+	case 'd': // CopyData
+		return r.data(m.body)
+	case 'N': // NoticeResponse
+		n, err := notice(m.body)
+		if err != nil {
+			return err
+		}
+		r.log.Warn("notice from the server while streaming", "severity", n.Severity, "code", n.Code, "message", n.Message)
+		return nil
+	case 'S': // ParameterStatus
+		return nil
+	case 'E': // ErrorResponse
+		return streamError(r.cfg.Slot, m.body)
+	case 'c', 'C': // CopyDone, CommandComplete
+		return fmt.Errorf("the server ended the stream from slot %q: it is shutting down", r.cfg.Slot)
+	default:
+		return fmt.Errorf("message %q from the server while streaming", m.kind)
+	}
+}
+
+// data handles what a CopyData message carries, as laid out in the chapter
+// "Streaming Replication Protocol" of the PostgreSQL documentation.
+func (r *reader) data(body []byte) error {
+	w := &wire{b: body}
+	switch kind := w.uint8(); kind {
+	case 'w': // XLogData: two positions that are of no use to us, and the time
+		w.take(16)
+		sent := w.time()
+		if w.bad {
+			return w.check("XLogData")
+		}
+		return r.decoder.message(w.b, sent)
+	case 'k': // keepalive
+		end := w.lsn()
+		w.uint64()
+		reply := w.uint8() != 0
+		if err := w.check("keepalive"); err != nil {
+			return err
+		}
+		r.decoder.passed(end)
+		if reply {
+			return r.sendStatus(time.Now())
+		}
+		return nil
+	default:
+		return fmt.Errorf("replication message of unknown kind %q", kind)
+	}
+}
+
+// handOver puts what is decoded into the queue, and waits while that is full.
+func (r *reader) handOver(ctx context.Context) error {
+	if room := r.queue.put(r.decoder.take()); room && !r.decoder.crowded {
+		return nil
+	}
+	for !r.queue.room() || r.confirm.pending() >= maxUnseen {
+		if err := r.wait(ctx); err != nil {
+			return err
+		}
+	}
+	r.decoder.crowded = false
+	r.stream.lastRead = time.Now() // the silence was ours
+	return nil
+}
+
+// wait waits for room, doing the periodic duties when they are due.
+func (r *reader) wait(ctx context.Context) error {
+	timer := time.NewTimer(time.Until(r.nextTick))
+	defer timer.Stop()
+	select {
+	case <-r.queue.drained:
+		return nil
+	case <-r.observed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case now := <-timer.C:
+		r.stream.lastRead = now
+		return r.tick(now)
+	}
+}
+
+// tick does what is due now and then: it sends a status update when the
+// interval has passed or the confirmed position has moved, and makes sure that
+// the server is still there.
+func (r *reader) tick(now time.Time) error {
+	r.nextTick = now.Add(tick)
+	r.metrics.lag.Set(r.decoder.lag.Seconds())
+	// The server sends a keepalive after half of the timeout without other traffic.
+	if silence := now.Sub(r.stream.lastRead); silence > r.cfg.WALSenderTimeout {
+		return fmt.Errorf("nothing came from the server for %v", silence.Round(time.Second))
+	}
+	flush, _ := r.confirm.positions()
+	if flush <= r.flushed && now.Sub(r.lastStatus) < r.cfg.StatusInterval-tick/2 {
+		return nil
+	}
+	return r.sendStatus(now)
+}
+
+// sendStatus tells the server what was read and what may be discarded.
+func (r *reader) sendStatus(now time.Time) error {
+	flush, read := r.confirm.positions()
+	m := &pgproto3.CopyData{Data: statusUpdate(max(read, flush), flush, now)}
+	if err := r.stream.send(m, r.cfg.StatusInterval); err != nil {
+		return fmt.Errorf("send a status update: %w", err)
+	}
+	moved := flush > r.flushed
+	r.lastStatus, r.flushed = now, flush
+	if moved {
+		failpoint.Hit("source.confirmed")
+	}
+	return nil
+}

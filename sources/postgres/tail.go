@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tailstock/connector/cdc"
+	"tailstock/internal/failpoint"
+)
+
+// Tail delivers every transaction committed after from, in commit order, and
+// progress about once a second while the log moves on without any. Transactions
+// that changed no wanted table only make progress. It calls emit from this
+// goroutine, and blocks until ctx ends (returning its cause), emit fails
+// (returning that error), or the source fails.
+//
+// With an empty from it makes the slot, or adopts an unused one of that name,
+// and emits progress with the first token before anything else.
+//
+// It fails with *cdc.SetupError when an operator must act and nothing is lost,
+// with *cdc.GapError when changes are lost, and otherwise with an error that a
+// retry may cure: a connection lost, a server restarting, a slot still held by
+// a process that died. Tail may be called again after it has returned, but not
+// concurrently.
+func (s *Source) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc) error {
+	o, err := s.open(ctx, from)
+	defer o.close()
+	if err != nil {
+		return orCause(ctx, err)
+	}
+	if o.first {
+		if err := emit(ctx, &cdc.Transaction{Last: true, Resume: o.from.resume()}); err != nil {
+			return err
+		}
+	}
+	return s.follow(ctx, &o, emit)
+}
+
+// orCause returns the cause of ctx if that has ended, and err otherwise.
+func orCause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// follow streams from o until something ends it.
+func (s *Source) follow(ctx context.Context, o *opened, emit cdc.EmitFunc) error {
+	snap, err := readSnapshot(ctx, o.conn)
+	if err != nil {
+		return orCause(ctx, err)
+	}
+	s.confirm.begin(o.from, o.confirmed, snap)
+	pid := o.repl.PID()
+	stream, err := startStream(ctx, o.repl, s.cfg)
+	if err != nil {
+		return orCause(ctx, err)
+	}
+	observed := make(chan struct{}, 1)
+	m := &monitor{
+		cfg: s.cfg, log: s.log, metrics: s.metrics, conn: o.conn,
+		confirm: &s.confirm, pid: pid, observed: observed,
+	}
+	lookups := &lazyConn{open: s.cfg.connect}
+	defer lookups.close()
+	binder := newBinder(s.wanted, o.catalog, newLookup(ctx, lookups, s.cfg))
+	r := &reader{
+		cfg: s.cfg, log: s.log, metrics: s.metrics, stream: stream, confirm: &s.confirm,
+		decoder: newDecoder(s.cfg, o.from, binder, &s.confirm),
+		queue:   newQueue(s.cfg.QueueBytes), observed: observed, flushed: o.confirmed,
+	}
+	err = s.run(ctx, r, m, emit)
+	s.finish(ctx, r, m)
+	return err
+}
+
+// run runs the reader, the monitor and the delivery until one of them ends.
+func (s *Source) run(ctx context.Context, r *reader, m *monitor, emit cdc.EmitFunc) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return r.run(ctx) })
+	group.Go(func() error { return m.run(ctx) })
+	err := s.deliver(ctx, r.queue, emit)
+	// The first to end ended ctx, and what the others say is its consequence.
+	err = orCause(ctx, err)
+	cancel(err)
+	_ = group.Wait() // its error is the cause, if it came first
+	return err
+}
+
+// deliver calls emit with what comes out of the queue.
+func (s *Source) deliver(ctx context.Context, q *queue, emit cdc.EmitFunc) error {
+	var batch []delivery
+	for {
+		var err error
+		if batch, err = q.take(ctx, batch); err != nil {
+			return err
+		}
+		for _, d := range batch {
+			changes, whole := len(d.transaction.Changes), d.transaction.Last && !d.transaction.Progress()
+			if err := emit(ctx, d.transaction); err != nil {
+				return err
+			}
+			failpoint.Hit("source.emitted")
+			q.finish(d)
+			s.metrics.changes.Add(float64(changes))
+			if whole {
+				s.metrics.transactions.Inc()
+			}
+		}
+	}
+}
+
+// finish sends the last confirmation, as far as the server still listens, and
+// hangs up. It takes a few seconds at most.
+func (s *Source) finish(ctx context.Context, r *reader, m *monitor) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if r.broken {
+		_ = r.stream.conn.Close()
+		return
+	}
+	if !m.conn.IsClosed() && s.confirm.pending() > 0 {
+		_ = m.observe(ctx) // without it, a little less is confirmed
+	}
+	_ = r.sendStatus(time.Now())
+	r.stream.close(ctx, closeTimeout)
+}
