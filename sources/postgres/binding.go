@@ -236,9 +236,13 @@ func (b *binder) checkColumns(r *relation, m *relationMessage) error {
 	}
 	key := slices.Sorted(slices.Values(r.key))
 	slices.Sort(identity)
-	if !slices.Equal(identity, key) {
-		return problem("its key changed from (%s) to (%s): rows are known by the one and changes come with the other",
-			strings.Join(identity, ", "), strings.Join(key, ", "))
+	switch {
+	case slices.Equal(identity, key):
+		return nil
+	case len(identity) == 0:
+		return problem("its key (%s) is gone: changes come without one", strings.Join(key, ", "))
+	default:
+		return problem("its rows are known by (%s), and changes come with the key (%s)",
+			strings.Join(key, ", "), strings.Join(identity, ", "))
 	}
-	return nil
 }
