@@ -78,7 +78,7 @@ func preflight(ctx context.Context, conn *pgx.Conn, publication string, wanted c
 		return nil, err
 	}
 	review := c.review()
-	if err := review.err(); err != nil {
+	if err := review.err(aboutEverything); err != nil {
 		return nil, err
 	}
 	relations := make(map[uint32]*relation, len(review.relations))
@@ -108,21 +108,37 @@ type review struct {
 type verdict struct {
 	cdc.Finding
 	object string
+	about  aspect
 }
 
-func (r *review) add(state cdc.FindingState, requirement, object, detail, fix string) {
+// aspect is what a verdict is about, from what everything needs to what only
+// streaming does.
+type aspect uint8
+
+const (
+	// aboutTable: the table, its columns and its key.
+	aboutTable aspect = iota
+	// aboutReading: the right to read it.
+	aboutReading
+	// aboutEverything: how it is published.
+	aboutEverything
+)
+
+// add records a verdict on requirement, a property of object or object itself.
+func (r *review) add(about aspect, state cdc.FindingState, requirement, object, detail, fix string) {
 	r.verdicts = append(r.verdicts, verdict{
 		Finding: cdc.Finding{Requirement: requirement, State: state, Detail: detail, Fix: fix},
 		object:  object,
+		about:   about,
 	})
 }
 
-// err returns the problems as *cdc.SetupError, joined if there are several.
-// Of those that only concern the publication, none is left out.
-func (r *review) err() error {
+// err returns the problems with the given aspect and those before it, as
+// *cdc.SetupError, joined if there are several.
+func (r *review) err(about aspect) error {
 	var errs []error
 	for _, v := range r.verdicts {
-		if v.State == cdc.FindingProblem {
+		if v.State == cdc.FindingProblem && v.about <= about {
 			errs = append(errs, &cdc.SetupError{Object: v.object, Problem: v.Detail, Fix: v.Fix})
 		}
 	}

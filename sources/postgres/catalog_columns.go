@@ -67,13 +67,13 @@ func (c *catalog) resolveColumns(ctx context.Context, conn *pgx.Conn) error {
 func (c *catalog) readIndexes(ctx context.Context, tx pgx.Tx) error {
 	tables := c.byOID()
 	const query = `
-		SELECT i.indrelid, x.relname::text, i.indisprimary, i.indisreplident, ARRAY(
+		SELECT i.indrelid, x.relname::text, i.indisprimary, i.indisreplident, i.indimmediate, ARRAY(
 			SELECT a.attname::text
 			FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord)
 			JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 			WHERE k.ord <= i.indnkeyatts ORDER BY k.ord)
 		FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
-		WHERE i.indrelid = ANY ($1::oid[]) AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indislive
+		WHERE i.indrelid = ANY ($1::oid[]) AND i.indisunique AND i.indisvalid AND i.indislive
 			AND NOT i.indisexclusion AND i.indpred IS NULL AND i.indexprs IS NULL
 			AND NOT EXISTS (
 				SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord)
@@ -86,7 +86,12 @@ func (c *catalog) readIndexes(ctx context.Context, tx pgx.Tx) error {
 	}
 	var table uint32
 	var index indexFacts
-	_, err = pgx.ForEachRow(rows, []any{&table, &index.name, &index.primary, &index.identity, &index.columns}, func() error {
+	var immediate bool
+	_, err = pgx.ForEachRow(rows, []any{&table, &index.name, &index.primary, &index.identity, &immediate, &index.columns}, func() error {
+		if !immediate {
+			tables[table].deferrable = tables[table].deferrable || index.primary
+			return nil
+		}
 		found := index
 		found.columns = slices.Clone(index.columns)
 		tables[table].indexes = append(tables[table].indexes, found)

@@ -68,7 +68,10 @@ func (t *tableFacts) ownKey() keyChoice {
 		if i := t.primaryKey(); i != nil {
 			return choose(i, "default")
 		}
-		return keyChoice{detail: "has no primary key (a deferrable one does not count), so that UPDATE and DELETE cannot be published"}
+		if t.deferrable {
+			return keyChoice{detail: "has a deferrable primary key: within a transaction two rows may have the same key"}
+		}
+		return keyChoice{detail: "has no primary key, so that UPDATE and DELETE cannot be published"}
 	case identityIndex:
 		if i := t.identityIndex(); i != nil {
 			return choose(i, "using index")
@@ -128,6 +131,8 @@ func (t *tableFacts) keyFix() string {
 		return alter + " REPLICA IDENTITY DEFAULT;"
 	case len(t.indexes) > 0:
 		return alter + " REPLICA IDENTITY USING INDEX " + quoteName(t.indexes[0].name) + ";"
+	case t.deferrable:
+		return "make its primary key not deferrable, if no application relies on that"
 	case t.identity == identityFull || t.identity == identityDefault:
 		return alter + " ADD PRIMARY KEY (" + ownColumns + ");"
 	default:

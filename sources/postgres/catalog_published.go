@@ -14,7 +14,7 @@ import (
 func (c *catalog) reviewPublication(r *review) {
 	object := fmt.Sprintf("publication %q", c.publicationName)
 	if c.publication == nil {
-		r.add(cdc.FindingProblem, object, object, "does not exist", c.createPublication(c.publicationName))
+		r.add(aboutEverything, cdc.FindingProblem, object, object, "does not exist", c.createPublication(c.publicationName))
 		return
 	}
 	p := c.publication
@@ -29,14 +29,14 @@ func (c *catalog) reviewPublication(r *review) {
 	}
 	switch {
 	case len(missing) == 0:
-		r.add(cdc.FindingOK, object, object, "exists and publishes insert, update, delete and truncate", "")
+		r.add(aboutEverything, cdc.FindingOK, object, object, "exists and publishes insert, update, delete and truncate", "")
 	case len(p.keyless) > 0:
-		r.add(cdc.FindingProblem, object, object, fmt.Sprintf("does not publish %s, and must not begin to: "+
+		r.add(aboutEverything, cdc.FindingProblem, object, object, fmt.Sprintf("does not publish %s, and must not begin to: "+
 			"it has tables without a replica identity, whose UPDATE and DELETE would then fail (%s)",
 			strings.Join(missing, ", "), strings.Join(p.keyless, ", ")),
 			c.createPublication(c.publicationName+"_stock")+"\nthen name this publication in the configuration")
 	default:
-		r.add(cdc.FindingProblem, object, object, "does not publish "+strings.Join(missing, ", "),
+		r.add(aboutEverything, cdc.FindingProblem, object, object, "does not publish "+strings.Join(missing, ", "),
 			fmt.Sprintf("ALTER PUBLICATION %s SET (publish = 'insert, update, delete, truncate');", quoteName(c.publicationName)))
 	}
 }
@@ -83,7 +83,7 @@ func (c *catalog) reviewMembership(r *review, t *tableFacts) bool {
 	object, name := tableObject(t), quoteName(c.publicationName)
 	requirement := "publication of " + object
 	problem := func(detail, fix string) bool {
-		r.add(cdc.FindingProblem, requirement, object, detail, fix)
+		r.add(aboutEverything, cdc.FindingProblem, requirement, object, detail, fix)
 		return false
 	}
 	add := func() string {
@@ -128,7 +128,7 @@ func (c *catalog) reviewPublishedColumns(r *review, t *tableFacts, rel *relation
 		}
 	}
 	problem := func(fix, format string, args ...any) {
-		r.add(cdc.FindingProblem, requirement, object, fmt.Sprintf(format, args...), fix)
+		r.add(aboutEverything, cdc.FindingProblem, requirement, object, fmt.Sprintf(format, args...), fix)
 	}
 	const instead = "name the columns that it is computed from in the configuration, in its place"
 	switch {
@@ -141,10 +141,14 @@ func (c *catalog) reviewPublishedColumns(r *review, t *tableFacts, rel *relation
 			"publication %s leaves out generated column %s", name, quoteNames(generated))
 	case len(missing) > 0:
 		problem(c.widenColumnList(t, missing), "publication %s leaves out column %s", name, quoteNames(missing))
+	case c.filteredLeaf(t) != nil:
+		leaf := c.filteredLeaf(t)
+		problem(fmt.Sprintf("BEGIN;\nALTER PUBLICATION %[1]s DROP TABLE %[2]s;\nALTER PUBLICATION %[1]s ADD TABLE %[2]s;\nCOMMIT;", name, quoteTable(leaf.name)),
+			"publication %s has a row filter on its partition %s alone", name, leaf.name)
 	case rel.filter != "":
-		r.add(cdc.FindingOK, requirement, object, fmt.Sprintf("in publication %s, rows where %s", name, rel.filter), "")
+		r.add(aboutEverything, cdc.FindingOK, requirement, object, fmt.Sprintf("in publication %s, rows where %s", name, rel.filter), "")
 	default:
-		r.add(cdc.FindingOK, requirement, object, "in publication "+name, "")
+		r.add(aboutEverything, cdc.FindingOK, requirement, object, "in publication "+name, "")
 	}
 }
 
@@ -171,23 +175,47 @@ func (c *catalog) unpublishedColumns(t *tableFacts, rel *relation) []string {
 	return missing
 }
 
-// widenColumnList returns the SQL that adds columns to the list with which the
-// publication has t, keeping its row filter.
+// filteredLeaf returns a partition of t that is published under its own name
+// with a row filter of its own, or nil.
+func (c *catalog) filteredLeaf(t *tableFacts) *tableFacts {
+	if c.publication.viaRoot {
+		return nil
+	}
+	i := slices.IndexFunc(t.leaves, func(leaf *tableFacts) bool { return leaf.published.filter != "" })
+	if i < 0 {
+		return nil
+	}
+	return t.leaves[i]
+}
+
+// widenColumnList returns the SQL that adds columns to the lists with which the
+// publication has t or its partitions, keeping the row filters.
 func (c *catalog) widenColumnList(t *tableFacts, columns []string) string {
-	p := t.published
-	if p == nil {
-		p = t.leaves[0].published
+	entries := []*tableFacts{t}
+	if t.published == nil {
+		entries = t.leaves
 	}
-	var list []string
-	for _, col := range t.columns {
-		if slices.Contains(p.columns, col.name) || slices.Contains(columns, col.name) {
-			list = append(list, col.name)
+	name := quoteName(c.publicationName)
+	sql := "BEGIN;\n"
+	for _, entry := range entries {
+		if entry.published.columns == nil {
+			continue
 		}
+		var list []string
+		for _, col := range t.columns {
+			if slices.Contains(entry.published.columns, col.name) || slices.Contains(columns, col.name) {
+				list = append(list, col.name)
+			}
+		}
+		if len(list) == len(entry.published.columns) {
+			continue
+		}
+		filter := ""
+		if entry.published.filter != "" {
+			filter = " WHERE (" + entry.published.filter + ")"
+		}
+		sql += fmt.Sprintf("ALTER PUBLICATION %s DROP TABLE %s;\nALTER PUBLICATION %s ADD TABLE %s (%s)%s;\n",
+			name, quoteTable(entry.name), name, entry.publicationEntry(), quoteNames(list), filter)
 	}
-	name, filter := quoteName(c.publicationName), ""
-	if p.filter != "" {
-		filter = " WHERE (" + p.filter + ")"
-	}
-	return fmt.Sprintf("BEGIN;\nALTER PUBLICATION %s DROP TABLE %s;\nALTER PUBLICATION %s ADD TABLE %s (%s)%s;\nCOMMIT;",
-		name, quoteTable(t.name), name, t.publicationEntry(), quoteNames(list), filter)
+	return sql + "COMMIT;"
 }

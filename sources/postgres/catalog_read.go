@@ -50,6 +50,8 @@ type tableFacts struct {
 	columns   []columnFacts
 	// indexes could be keys, the primary key first, the others by name.
 	indexes []indexFacts
+	// deferrable says that the primary key is, which is why it is not among indexes.
+	deferrable bool
 	// leaves are the partitions that hold rows, of a partitioned table.
 	leaves []*tableFacts
 	// published is nil if the publication does not list the table under its own name.

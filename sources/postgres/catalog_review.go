@@ -42,7 +42,7 @@ func tableObject(t *tableFacts) string { return "table " + t.name.String() }
 func (c *catalog) reviewExistence(r *review, t *tableFacts) bool {
 	object := tableObject(t)
 	problem := func(detail, fix string) bool {
-		r.add(cdc.FindingProblem, object, object, detail, fix)
+		r.add(aboutTable, cdc.FindingProblem, object, object, detail, fix)
 		return false
 	}
 	switch {
@@ -70,10 +70,10 @@ func (c *catalog) reviewExistence(r *review, t *tableFacts) bool {
 		}
 	}
 	if t.inherited {
-		r.add(cdc.FindingWarning, object, object, "exists; its inheritance children are tables of their own and are not captured with it", "")
+		r.add(aboutTable, cdc.FindingWarning, object, object, "exists; its inheritance children are tables of their own and are not captured with it", "")
 		return true
 	}
-	r.add(cdc.FindingOK, object, object, "exists", "")
+	r.add(aboutTable, cdc.FindingOK, object, object, "exists", "")
 	return true
 }
 
@@ -135,11 +135,11 @@ func (c *catalog) reviewColumns(r *review, t *tableFacts) bool {
 		}
 	}
 	if len(unknown) > 0 {
-		r.add(cdc.FindingProblem, "columns of "+object, object, strings.Join(unknown, "; "),
+		r.add(aboutTable, cdc.FindingProblem, "columns of "+object, object, strings.Join(unknown, "; "),
 			"correct the name in the configuration; the table has "+strings.Join(names, ", "))
 		return false
 	}
-	r.add(cdc.FindingOK, "columns of "+object, object, "has all that are wanted", "")
+	r.add(aboutTable, cdc.FindingOK, "columns of "+object, object, "has all that are wanted", "")
 	return true
 }
 
@@ -148,7 +148,7 @@ func (c *catalog) reviewKey(r *review, t *tableFacts, key *keyChoice) {
 	if !key.ok() {
 		state = cdc.FindingProblem
 	}
-	r.add(state, "key of "+tableObject(t), tableObject(t), key.detail, key.fix)
+	r.add(aboutTable, state, "key of "+tableObject(t), tableObject(t), key.detail, key.fix)
 }
 
 // reviewAccess judges whether the role can read t: the stream needs no right to
@@ -165,13 +165,13 @@ func (c *catalog) reviewAccess(r *review, t *tableFacts, rel *relation) {
 		grants = append(grants, fmt.Sprintf("GRANT SELECT ON %s TO %s;", quoteTable(t.name), role))
 	}
 	if len(missing) > 0 {
-		r.add(cdc.FindingProblem, "read access to "+object, object,
+		r.add(aboutReading, cdc.FindingProblem, "read access to "+object, object,
 			fmt.Sprintf("role %s lacks %s", role, strings.Join(missing, " and ")), strings.Join(grants, "\n"))
 	} else {
-		r.add(cdc.FindingOK, "read access to "+object, object, "granted to role "+role, "")
+		r.add(aboutReading, cdc.FindingOK, "read access to "+object, object, "granted to role "+role, "")
 	}
 	if t.rowSecurity {
-		r.add(cdc.FindingProblem, "row-level security of "+object, object,
+		r.add(aboutReading, cdc.FindingProblem, "row-level security of "+object, object,
 			fmt.Sprintf("row-level security would hide rows from role %s that the stream has", role),
 			fmt.Sprintf("ALTER ROLE %s BYPASSRLS;", role))
 	}

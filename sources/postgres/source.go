@@ -30,7 +30,7 @@ func New(cfg Config, wanted cdc.Wanted, log *slog.Logger, reg prometheus.Registe
 		return nil, fmt.Errorf("postgres source: %w", err)
 	}
 	cfg = cfg.WithDefaults()
-	return &Source{cfg: cfg, wanted: wanted, log: log, metrics: metrics, reads: lazyConn{open: cfg.connect}}, nil
+	return &Source{cfg: cfg, wanted: wanted, log: log, metrics: metrics, reads: lazyConn{open: cfg.connectReader}}, nil
 }
 
 // Close releases the connection kept for Complete, if there is one. Tail holds
