@@ -113,22 +113,8 @@ func (s *Source) tryComplete(ctx context.Context, xid uint32, c *completion) (vi
 			break
 		}
 	}
-	if state := sqlState(err); state == stateUndefinedColumn || state == stateUndefinedTable {
-		return false, &cdc.SetupError{
-			Object:  "table " + c.table.Name.String(),
-			Problem: "a value that the stream left out cannot be read again, because its column is gone",
-			Fix:     "give the column its name back, or remove it from the configuration",
-			Err:     err,
-		}
-	}
 	return visible, err
 }
-
-// SQLSTATE codes of names that went away.
-const (
-	stateUndefinedColumn = "42703"
-	stateUndefinedTable  = "42P01"
-)
 
 // errStandby is returned when the server is not a primary: the snapshots of a
 // standby do not tell which transactions they do not see (observed).

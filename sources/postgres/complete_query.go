@@ -80,12 +80,36 @@ func (c *completion) run(ctx context.Context, conn *pgx.Conn, xid uint32) (visib
 		err = fmt.Errorf("asked for %d rows and got %d", len(c.rows), next)
 	}
 	if err != nil || !visible {
-		return false, err
+		return false, c.readError(err)
 	}
 	for i, row := range c.rows {
 		c.fill(row, found[i])
 	}
 	return true, nil
+}
+
+// SQLSTATE codes of names that went away.
+const (
+	stateUndefinedColumn = "42703"
+	stateUndefinedTable  = "42P01"
+)
+
+// readError says what an error of the statement that reads the rows means.
+func (c *completion) readError(err error) error {
+	if state := sqlState(err); state != stateUndefinedColumn && state != stateUndefinedTable {
+		return err
+	}
+	return c.goneError(err)
+}
+
+// goneError is for a table or column that does not exist any more.
+func (c *completion) goneError(err error) error {
+	return &cdc.SetupError{
+		Object:  "table " + c.table.Name.String(),
+		Problem: "it or one of its columns is gone, and a value that the stream left out cannot be read again",
+		Fix:     "give it its name back, or remove it from the configuration",
+		Err:     err,
+	}
 }
 
 func (c *completion) values(texts [][]byte) []cdc.Value {
@@ -171,7 +195,7 @@ func (c *completion) readKeyColumns(ctx context.Context, conn *pgx.Conn) (kind b
 		JOIN pg_type t ON t.oid = k.type AND t.typtype <> 'd'
 		LEFT JOIN LATERAL (
 			SELECT quote_ident(n.nspname) || '.' || op.oprname AS name
-			FROM pg_index i, generate_subscripts(i.indclass::oid[], 1) AS s
+			FROM pg_index i CROSS JOIN LATERAL generate_subscripts(i.indclass::oid[], 1) AS s
 			JOIN pg_opclass oc ON oc.oid = i.indclass[s]
 			JOIN pg_amop am ON am.amopfamily = oc.opcfamily AND am.amopstrategy = 3
 				AND am.amoplefttype = oc.opcintype AND am.amoprighttype = oc.opcintype
@@ -199,11 +223,7 @@ func (c *completion) readKeyColumns(ctx context.Context, conn *pgx.Conn) (kind b
 	case err != nil:
 		return 0, nil, fmt.Errorf("read key columns: %w", err)
 	case len(keys) != len(names):
-		return 0, nil, &cdc.SetupError{
-			Object:  "table " + c.table.Name.String(),
-			Problem: "it or one of its key columns is gone, and values that the stream left out cannot be read again",
-			Fix:     "give it its name back, or remove it from the configuration",
-		}
+		return 0, nil, c.goneError(nil)
 	}
 	return kind, keys, nil
 }

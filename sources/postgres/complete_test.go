@@ -1,0 +1,293 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tailstock/connector/cdc"
+	"tailstock/internal/testenv"
+	"tailstock/sources/postgres"
+)
+
+func newSource(t *testing.T, cfg postgres.Config, wanted cdc.Wanted) *postgres.Source {
+	t.Helper()
+	s, err := postgres.New(cfg, wanted, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// large is SQL for a value that PostgreSQL stores out of line: 64 kB that do not compress.
+const large = "(SELECT string_agg(md5(i::text || %s), '') FROM generate_series(1, 2000) i)"
+
+func largeValue(seed string) string { return fmt.Sprintf(large, "'"+seed+"'") }
+
+// incomplete tails until transaction number n and returns it and its net
+// changes, all of which lack values.
+func incomplete(t *testing.T, s *postgres.Source, tl *tailing, n int) (*cdc.Transaction, []*cdc.NetChange) {
+	t.Helper()
+	transaction := tl.take(n)[n-1]
+	var netter cdc.Netter
+	net, err := netter.Net(transaction)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []*cdc.NetChange
+	for i := range net {
+		if net[i].After.Complete() {
+			t.Fatalf("row %s lacks nothing, the test is void", net[i].Key)
+		}
+		rows = append(rows, &net[i])
+	}
+	return transaction, rows
+}
+
+func TestComplete(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, `CREATE TABLE stock (id int PRIMARY KEY, qty int, note text, raw bytea);
+		INSERT INTO stock SELECT i, i, `+fmt.Sprintf(large, "g")+`, decode(`+fmt.Sprintf(large, "g")+`, 'hex') FROM generate_series(1, 5) g(i)`, "stock")
+	s := newSource(t, leastRole(t, db, "stock"), cdc.Wanted{{Schema: "public", Name: "stock"}: {"qty", "note", "raw"}})
+	tl := tail(t, s, "").started()
+	db.exec("UPDATE stock SET qty = qty + 100 WHERE id <= 4")
+	transaction, rows := incomplete(t, s, tl, 1)
+
+	// What happens since is seen too: it will be delivered after the transaction.
+	db.exec("DELETE FROM stock WHERE id = 2; UPDATE stock SET note = 'later', qty = 0 WHERE id = 3; UPDATE stock SET note = NULL WHERE id = 4")
+	if err := s.Complete(t.Context(), transaction, rows); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"A", "gone", "later", "NULL"} {
+		row := rows[i]
+		if want == "gone" {
+			if row.After != nil {
+				t.Errorf("row %s is gone and has an image: %v", row.Key, row.After)
+			}
+			continue
+		}
+		if want == "A" {
+			want = db.value("SELECT note FROM stock WHERE id = 1")
+		}
+		if !row.After.Complete() {
+			t.Fatalf("row %s still lacks values", row.Key)
+		}
+		if qty := row.After[1].Text(); qty != fmt.Sprint(101+i) {
+			t.Errorf("row %s: qty is %s, want what the transaction wrote", row.Key, qty)
+		}
+		if got := row.After[2].String(); got != want {
+			t.Errorf("row %s: note is %.40q, want %.40q", row.Key, got, want)
+		}
+		if got, want := row.After[3].Text(), db.value(fmt.Sprintf("SELECT encode(raw, 'hex') FROM stock WHERE id = %d", i+1)); got != want {
+			t.Errorf("row %s: raw is %.40q, want %.40q", row.Key, got, want)
+		}
+	}
+}
+
+// TestCompleteByKey completes by keys of every type that an ERP may have, and
+// expects the index to find them, whatever schema the operators live in.
+func TestCompleteByKey(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, "CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; CREATE TYPE color AS ENUM ('red', 'b\"lue'); CREATE DOMAIN code AS varchar(20) CHECK (value <> '')")
+	types := []struct{ name, value string }{
+		{"smallint", "-3"},
+		{"bigint", "9007199254740993"},
+		{"numeric(20,4)", "12.5"},
+		{"text", `'a "quoted\" {x,y} NULL'`},
+		{"char(8)", "'pad'"},
+		{"varchar(9)", "'v'"},
+		{"uuid", "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'"},
+		{"bytea", `'\x00ff5c'`},
+		{"date", "'infinity'"},
+		{"timestamptz", "'2024-02-29 23:59:59.123456+09'"},
+		{"boolean", "true"},
+		{"double precision", "0.1::float8 + 0.2::float8"},
+		{"interval", "'1 year -3 days 04:05'"},
+		{"inet", "'10.0.0.1/8'"},
+		{"color", `'b"lue'`},
+		{"code", "'C'"},
+		{"ext.citext", "'MiXed'"},
+		{"int[]", "'{1,2}'"},
+	}
+	var tables []string
+	for i, typ := range types {
+		db.exec(fmt.Sprintf(`CREATE TABLE k%d (q int, a %s, b int, note text, PRIMARY KEY (b, a));
+			INSERT INTO k%d SELECT 1, %s, g, %s FROM generate_series(1, 2) g`, i, typ.name, i, typ.value, largeValue("n")))
+		tables = append(tables, fmt.Sprintf("k%d", i))
+	}
+	db.exec("CREATE PUBLICATION " + db.name + " FOR TABLE " + strings.Join(tables, ", "))
+	wanted := make(cdc.Wanted)
+	for _, name := range tables {
+		wanted[cdc.TableName{Schema: "public", Name: name}] = []string{"q", "note"}
+	}
+	s := newSource(t, db.config(), wanted)
+	tl := tail(t, s, "").started()
+	for _, name := range tables {
+		db.exec("UPDATE " + name + " SET q = 2 WHERE b = 2")
+	}
+	want := db.value("SELECT note FROM k0 LIMIT 1")
+	for i, typ := range types {
+		transaction, rows := incomplete(t, s, tl, i+1)
+		if err := s.Complete(t.Context(), transaction, rows); err != nil {
+			t.Errorf("key of type %s: %v", typ.name, err)
+			continue
+		}
+		if len(rows) != 1 || rows[0].After == nil || rows[0].After[3].Text() != want {
+			t.Errorf("key of type %s, %s: row was not completed", typ.name, rows[0].Key)
+		}
+	}
+}
+
+// TestCompleteUsesIndex would time out on a sequential scan only by luck, so it
+// asks the server how often the table was scanned.
+func TestCompleteUsesIndex(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, `CREATE TABLE stock (id numeric PRIMARY KEY, qty int, note text);
+		INSERT INTO stock SELECT i, i, 'n' FROM generate_series(1, 20000) i; UPDATE stock SET note = `+largeValue("n")+` WHERE id = 77; ANALYZE stock`, "stock")
+	s := newSource(t, db.config(), cdc.Wanted{{Schema: "public", Name: "stock"}: {"qty", "note"}})
+	tl := tail(t, s, "").started()
+	db.exec("UPDATE stock SET qty = 0 WHERE id = 77")
+	scans := func() string {
+		return db.value("SELECT pg_stat_force_next_flush()::text || seq_scan FROM pg_stat_user_tables WHERE relname = 'stock'")
+	}
+	scans() // reports what this session did
+	before := scans()
+	transaction, rows := incomplete(t, s, tl, 1)
+	if err := s.Complete(t.Context(), transaction, rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil { // its session reports what it did when it ends
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, patience, func() bool {
+		return db.value("SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'tailstock' AND query LIKE '%WITH ORDINALITY AS k%'") == "0"
+	}, nil)
+	if after := scans(); after != before {
+		t.Errorf("the table was scanned: %s sequential scans before, %s after", before, after)
+	}
+}
+
+// TestCompleteWaits expects that a transaction which is streamed but not
+// visible yet, because a synchronous standby does not answer, is waited for.
+func TestCompleteWaits(t *testing.T) {
+	t.Parallel()
+	server := testenv.Postgres(t)
+	db := openDatabase(t, server.DSN("postgres"), "CREATE TABLE stock (id int PRIMARY KEY, qty int, note text); INSERT INTO stock VALUES (1, 1, "+largeValue("n")+")", "stock")
+	s := newSource(t, db.config(), cdc.Wanted{{Schema: "public", Name: "stock"}: {"qty", "note"}})
+	tl := tail(t, s, "").started()
+	db.exec("ALTER SYSTEM SET synchronous_standby_names = 'nosuch'")
+	db.exec("SELECT pg_reload_conf()")
+	other := openDatabase(t, server.DSN("postgres"), "")
+	testenv.Eventually(t, patience, func() bool { return other.value("SHOW synchronous_standby_names") == "nosuch" }, nil)
+	hung := make(chan error, 1)
+	go func() {
+		// The statement also changes the note, so that the old one would be told from the new.
+		_, err := db.conn.Exec(context.WithoutCancel(t.Context()), "UPDATE stock SET qty = 2")
+		hung <- err
+	}()
+	transaction, rows := incomplete(t, s, tl, 1)
+	if qty := other.value("SELECT qty::text FROM stock"); qty != "1" {
+		t.Fatalf("the update is visible already, qty is %s: the test is void", qty)
+	}
+
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := s.Complete(short, transaction, rows); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("Complete of an invisible transaction returned %v, want to wait", err)
+	}
+	if !rows[0].After[2].IsUnchanged() {
+		t.Error("a row was completed from before the transaction")
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Complete(t.Context(), transaction, rows) }()
+	other.exec("ALTER SYSTEM SET synchronous_standby_names = ''")
+	other.exec("SELECT pg_reload_conf()")
+	if err := <-hung; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got, want := rows[0].After[2].Text(), other.value("SELECT note FROM stock"); got != want {
+		t.Errorf("note is %.40q, want %.40q", got, want)
+	}
+}
+
+// TestCompleteDuringRewrite expects that rows are not taken for gone when DDL
+// replaces the table while Complete waits for it.
+func TestCompleteDuringRewrite(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, "CREATE TABLE stock (id int PRIMARY KEY, qty int, note text); INSERT INTO stock VALUES (1, 1, "+largeValue("n")+")", "stock")
+	s := newSource(t, db.config(), cdc.Wanted{{Schema: "public", Name: "stock"}: {"qty", "note"}})
+	tl := tail(t, s, "").started()
+	db.exec("UPDATE stock SET qty = 2")
+	transaction, rows := incomplete(t, s, tl, 1)
+	db.exec("BEGIN; ALTER TABLE stock ALTER qty TYPE bigint")
+	done := make(chan error, 1)
+	go func() { done <- s.Complete(t.Context(), transaction, rows) }()
+	testenv.Eventually(t, patience, func() bool {
+		return db.value("SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = 'stock'::regclass") == "1"
+	}, nil)
+	db.exec("COMMIT")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if rows[0].After == nil || !rows[0].After.Complete() {
+		t.Errorf("row was not completed: %v", rows[0].After)
+	}
+}
+
+func TestCompleteReconnects(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, "CREATE TABLE stock (id int PRIMARY KEY, qty int, note text); INSERT INTO stock VALUES (1, 1, "+largeValue("n")+")", "stock")
+	s := newSource(t, db.config(), cdc.Wanted{{Schema: "public", Name: "stock"}: {"qty", "note"}})
+	tl := tail(t, s, "").started()
+	for n := 1; n <= 2; n++ {
+		db.exec("UPDATE stock SET qty = qty + 1")
+		transaction, rows := incomplete(t, s, tl, n)
+		if err := s.Complete(t.Context(), transaction, rows); err != nil {
+			t.Fatalf("call %d: %v", n, err)
+		}
+		if killed := db.value(`SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity
+			WHERE datname = current_database() AND query LIKE '%WITH ORDINALITY AS k(k1%' AND pid <> pg_backend_pid()`); killed != "1" {
+			t.Fatalf("terminated %s sessions, want the one that completes", killed)
+		}
+	}
+}
+
+func TestCompleteFails(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, "CREATE TABLE stock (id int PRIMARY KEY, qty int, note text); INSERT INTO stock VALUES (1, 1, "+largeValue("n")+")", "stock")
+	s := newSource(t, db.config(), cdc.Wanted{{Schema: "public", Name: "stock"}: {"qty", "note"}})
+	tl := tail(t, s, "").started()
+	db.exec("UPDATE stock SET qty = 2")
+	transaction, rows := incomplete(t, s, tl, 1)
+	for _, ddl := range []string{"ALTER TABLE stock RENAME note TO remark", "ALTER TABLE stock RENAME id TO ident", "DROP TABLE stock"} {
+		db.exec(ddl)
+		var setup *cdc.SetupError
+		if err := s.Complete(t.Context(), transaction, rows); !errors.As(err, &setup) {
+			t.Errorf("after %q: got %v, want a SetupError", ddl, err)
+		}
+	}
+	if err := s.Complete(t.Context(), &cdc.Transaction{ID: "0-1-2"}, rows); err == nil {
+		t.Error("completed a transaction that has no id of PostgreSQL")
+	}
+	if err := s.Complete(t.Context(), &cdc.Transaction{ID: "0-1-2"}, nil); err != nil {
+		t.Errorf("nothing to complete: %v", err)
+	}
+	keyless := *rows[0]
+	keyless.After = cdc.Row{cdc.Null, cdc.Unchanged, cdc.Unchanged}
+	if err := s.Complete(t.Context(), transaction, []*cdc.NetChange{&keyless}); !errors.Is(err, cdc.ErrKey) {
+		t.Errorf("row without a key: got %v, want %v", err, cdc.ErrKey)
+	}
+	if diff := cmp.Diff("(unchanged)", rows[0].After[2].String()); diff != "" {
+		t.Errorf("a failed call changed the row (-want +got):\n%s", diff)
+	}
+}
