@@ -34,8 +34,8 @@ func big(seed string) string {
 	return fmt.Sprintf("(SELECT string_agg(md5(%s || i::text), '') FROM generate_series(1, 200) i)", seed)
 }
 
-// shorten replaces long values by their first characters.
-func shorten(s []string) []string {
+// withoutBig replaces long values by their first characters.
+func withoutBig(s []string) []string {
 	for i := range s {
 		fields := strings.Split(s[i], "=")
 		for j := range fields {
@@ -69,7 +69,7 @@ func TestValuesThatWereNotSent(t *testing.T) {
 			`INSERT INTO part VALUES (1, 1, `+big("'a'")+`)`,
 			`UPDATE part SET qty = 2 WHERE id = 1`,
 			`UPDATE part SET id = 5 WHERE id = 1`)
-		compare(t, shorten(got),
+		compare(t, withoutBig(got),
 			"insert public.part to id=1,qty=1,doc=big",
 			"update public.part to id=1,qty=2,doc=(unchanged)",
 			"update public.part from id=1,qty=(unchanged),doc=(unchanged) to id=5,qty=2,doc=(unchanged)")
@@ -79,7 +79,7 @@ func TestValuesThatWereNotSent(t *testing.T) {
 			`INSERT INTO whole VALUES (1, NULL, `+big("'a'")+`)`,
 			`UPDATE whole SET qty = 2 WHERE id = 1`,
 			`DELETE FROM whole WHERE id = 1`)
-		compare(t, shorten(got),
+		compare(t, withoutBig(got),
 			"insert public.whole to id=1,qty=NULL,doc=big",
 			"update public.whole from id=1,qty=NULL,doc=big to id=1,qty=2,doc=big",
 			"delete public.whole from id=1,qty=2,doc=big")

@@ -104,17 +104,18 @@ func startStream(ctx context.Context, repl *pgconn.PgConn, cfg Config) (*stream,
 	if err != nil {
 		return nil, err
 	}
-	if err := st.begin(ctx, cfg); err != nil {
+	if err := st.begin(ctx, cfg, startSQL(cfg)); err != nil {
 		_ = st.conn.Close()
 		return nil, err
 	}
 	return st, nil
 }
 
-func (s *stream) begin(ctx context.Context, cfg Config) error {
+// begin sends command and waits until the server streams.
+func (s *stream) begin(ctx context.Context, cfg Config, command string) error {
 	stop := context.AfterFunc(ctx, s.interrupt)
 	defer stop()
-	if err := s.send(&pgproto3.Query{String: startSQL(cfg)}, cfg.WALSenderTimeout); err != nil {
+	if err := s.send(&pgproto3.Query{String: command}, cfg.WALSenderTimeout); err != nil {
 		return err
 	}
 	deadline := time.Now().Add(cfg.WALSenderTimeout)
@@ -140,10 +141,14 @@ func (s *stream) begin(ctx context.Context, cfg Config) error {
 
 // startSQL asks for protocol version 1 from the slot's confirmed position on.
 // The list of publications is a string with identifiers in it, so names are quoted twice.
-func startSQL(cfg Config) string {
+func startSQL(cfg Config, more ...string) string {
 	publication := pgx.Identifier{cfg.Publication}.Sanitize()
+	options := append([]string{
+		`proto_version '1'`,
+		`publication_names '` + strings.ReplaceAll(publication, `'`, `''`) + `'`,
+	}, more...)
 	return `START_REPLICATION SLOT ` + pgx.Identifier{cfg.Slot}.Sanitize() +
-		` LOGICAL 0/0 (proto_version '1', publication_names '` + strings.ReplaceAll(publication, `'`, `''`) + `')`
+		` LOGICAL 0/0 (` + strings.Join(options, ", ") + `)`
 }
 
 func startError(cfg Config, body []byte) error {
