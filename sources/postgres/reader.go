@@ -29,8 +29,6 @@ type reader struct {
 	// lastStatus and flushed are the time and the confirmed position of the last status update.
 	lastStatus time.Time
 	flushed    lsn
-	// lastFill is when the last read of the socket returned.
-	lastFill time.Time
 	// broken says that the connection, or our understanding of it, is lost.
 	broken bool
 }
@@ -44,8 +42,9 @@ const (
 	// behind is the lag from which on reading in gulps pays. The time from the
 	// making of a commit record to its sending includes the flush to disk.
 	behind = 5 * time.Millisecond
-	// flowing is the pause between reads up to which the stream counts as flowing.
-	flowing = time.Millisecond
+	// flowing is how long a read waits at most for a server that has more to send:
+	// it decodes a small transaction in a few tens of microseconds.
+	flowing = 100 * time.Microsecond
 )
 
 // run reads until ctx ends or something fails.
@@ -82,13 +81,10 @@ func (r *reader) loop(ctx context.Context) error {
 }
 
 // gulp reports whether the next read had better wait for the socket to fill:
-// commits come late, and the stream has not paused. One read after a pause is
-// never delayed, so that latency does not suffer when there is little to do.
+// commits come late, and the last read found bytes at hand. A reader that had to
+// wait for bytes has caught up, whatever the lag says, and reads at once.
 func (r *reader) gulp() bool {
-	now := r.stream.lastRead
-	flow := now.Sub(r.lastFill) < flowing
-	r.lastFill = now
-	if r.cfg.GulpWait <= 0 || r.decoder.lag < behind || !flow {
+	if r.cfg.GulpWait <= 0 || r.decoder.lag < behind || r.stream.waited > flowing {
 		return false
 	}
 	r.metrics.gulps.Inc()

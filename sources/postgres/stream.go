@@ -24,9 +24,11 @@ type stream struct {
 	// buf[start:end] is read and not cut yet.
 	buf        []byte
 	start, end int
-	// received counts the bytes read, and lastRead is when bytes last came.
+	// received counts the bytes read, lastRead is when bytes last came, and
+	// waited for how long the last fill waited for them.
 	received uint64
 	lastRead time.Time
+	waited   time.Duration
 	out      []byte
 }
 
@@ -117,6 +119,7 @@ func (s *stream) fill(ctx context.Context, deadline time.Time) error {
 	if ctx.Err() != nil { // after setting the deadline, which undoes an interrupt
 		return context.Cause(ctx)
 	}
+	began := time.Now()
 	for {
 		n, err := s.conn.Read(s.buf[s.end:])
 		s.end += n
@@ -124,6 +127,7 @@ func (s *stream) fill(ctx context.Context, deadline time.Time) error {
 		switch {
 		case n > 0:
 			s.lastRead = time.Now()
+			s.waited = s.lastRead.Sub(began)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return errIdle
 		case err == io.EOF:
