@@ -34,19 +34,22 @@ type monitor struct {
 const (
 	// snapshotInterval is how often a snapshot is taken while a commit is not known to be visible.
 	snapshotInterval = time.Second
-	// slotInterval is how often the slot is looked at.
+	// slotInterval is how often the slot is looked at, after a start that looks
+	// more often: the server takes a moment to see a synchronous standby in us.
 	slotInterval = 10 * time.Second
 )
 
 // run watches until ctx ends or something is found to be wrong.
 func (m *monitor) run(ctx context.Context) error {
 	var nextSlot time.Time
+	interval := snapshotInterval
 	for {
 		if !time.Now().Before(nextSlot) {
 			if err := m.checkSlot(ctx); err != nil {
 				return err
 			}
-			nextSlot = time.Now().Add(slotInterval)
+			nextSlot = time.Now().Add(interval)
+			interval = min(2*interval, slotInterval)
 		}
 		if m.confirm.pending() > 0 {
 			if err := m.observe(ctx); err != nil {

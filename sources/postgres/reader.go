@@ -34,8 +34,8 @@ type reader struct {
 }
 
 const (
-	// tick is the interval of the reader's periodic duties.
-	tick = time.Second
+	// tickMax is the longest interval of the reader's periodic duties.
+	tickMax = time.Second
 	// handOverBytes is how much is decoded before it is handed over, if the
 	// socket has so much at hand.
 	handOverBytes = 256 << 10
@@ -56,8 +56,11 @@ func (r *reader) run(ctx context.Context) error {
 	return err
 }
 
+// tickInterval is short enough for status updates to be sent about on time.
+func (r *reader) tickInterval() time.Duration { return min(tickMax, r.cfg.StatusInterval/4) }
+
 func (r *reader) loop(ctx context.Context) error {
-	r.nextTick = time.Now().Add(tick)
+	r.nextTick = time.Now().Add(r.tickInterval())
 	r.lastStatus = time.Now()
 	for {
 		if err := r.decode(ctx); err != nil {
@@ -200,14 +203,14 @@ func (r *reader) wait(ctx context.Context) error {
 // interval has passed or the confirmed position has moved, and makes sure that
 // the server is still there.
 func (r *reader) tick(now time.Time) error {
-	r.nextTick = now.Add(tick)
+	r.nextTick = now.Add(r.tickInterval())
 	r.metrics.lag.Set(r.decoder.lag.Seconds())
-	// The server sends a keepalive after half of the timeout without other traffic.
+	// A server that hears from us may be silent for ever, but it answers when asked.
 	if silence := now.Sub(r.stream.lastRead); silence > r.cfg.WALSenderTimeout {
 		return fmt.Errorf("nothing came from the server for %v", silence.Round(time.Second))
 	}
 	flush, _ := r.confirm.positions()
-	if flush <= r.flushed && now.Sub(r.lastStatus) < r.cfg.StatusInterval-tick/2 {
+	if flush <= r.flushed && now.Sub(r.lastStatus) < r.cfg.StatusInterval-r.tickInterval() {
 		return nil
 	}
 	return r.sendStatus(now)
@@ -216,7 +219,8 @@ func (r *reader) tick(now time.Time) error {
 // sendStatus tells the server what was read and what may be discarded.
 func (r *reader) sendStatus(now time.Time) error {
 	flush, read := r.confirm.positions()
-	m := &pgproto3.CopyData{Data: statusUpdate(max(read, flush), flush, now)}
+	ask := now.Sub(r.stream.lastRead) >= r.cfg.StatusInterval/2
+	m := &pgproto3.CopyData{Data: statusUpdate(max(read, flush), flush, now, ask)}
 	if err := r.stream.send(m, r.cfg.StatusInterval); err != nil {
 		return fmt.Errorf("send a status update: %w", err)
 	}
