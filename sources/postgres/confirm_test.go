@@ -2,12 +2,16 @@ package postgres_test
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tailstock/connector/cdc"
 	"tailstock/internal/testenv"
+	"tailstock/sources/postgres"
 )
 
 const plainStock = `CREATE TABLE stock (id int PRIMARY KEY, qty int)`
@@ -179,27 +183,98 @@ func TestOnlyVisibleCommitsAreConfirmed(t *testing.T) {
 
 func TestServerIsAnsweredWhileEmitBlocks(t *testing.T) {
 	t.Parallel()
+	const transactions, rows = 20, 10_000
 	db := newDatabase(t, plainStock, "stock")
 	cfg := db.config()
 	cfg.WALSenderTimeout, cfg.QueueBytes = time.Second, 64<<10
-	gate := make(chan struct{})
-	tl := tailGated(t, db.source(cfg, "public.stock: qty"), "", gate).started()
-	for i := range 20 {
-		db.exec(fmt.Sprintf(`INSERT INTO stock SELECT i, 1 FROM generate_series(%d, %d) i`, i*1000, i*1000+999))
+	registry := prometheus.NewPedanticRegistry()
+	s, err := postgres.New(cfg, cdc.Wanted{{Schema: "public", Name: "stock"}: {"qty"}}, slog.New(slog.DiscardHandler), registry)
+	if err != nil {
+		t.Fatal(err)
 	}
-	pid := db.value(`SELECT active_pid::text FROM pg_replication_slots WHERE slot_name = $1`, db.name)
+	gate := make(chan struct{})
+	tl := tailGated(t, s, "", gate).started()
+	for i := range transactions {
+		db.exec(fmt.Sprintf(`INSERT INTO stock SELECT i, 1 FROM generate_series(%d, %d) i`, i*rows, i*rows+rows-1))
+	}
+	session := func() string {
+		return db.value(`SELECT active_pid::text FROM pg_replication_slots WHERE slot_name = $1`, db.name)
+	}
+	pid := session()
 	for start := time.Now(); time.Since(start) < 3*cfg.WALSenderTimeout; {
-		if now := db.value(`SELECT active_pid::text FROM pg_replication_slots WHERE slot_name = $1`, db.name); now != pid {
+		if now := session(); now != pid {
 			t.Fatalf("the session that read the slot, %s, is now %s", pid, now)
 		}
 	}
+	// What is decoded waits in little memory: the rest stays with the server.
+	if received := metric(t, registry, "tailstock_postgres_received_bytes_total"); received > 1<<20 {
+		t.Errorf("%.0f bytes were received while nothing was taken", received)
+	}
 	close(gate)
 	total := 0
-	for _, tx := range tl.take(20) {
+	for _, tx := range tl.take(transactions) {
 		total += len(tx.Changes)
 	}
-	if total != 20_000 {
-		t.Errorf("got %d changes, want 20000", total)
+	if total != transactions*rows {
+		t.Errorf("got %d changes, want %d", total, transactions*rows)
 	}
 	tl.stop()
+}
+
+// metric returns the value of a metric without labels.
+func metric(t *testing.T, registry *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			m := f.GetMetric()[0]
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
+
+// TestNewSlotSurvivesFailover: from version 17 on, a slot can be kept in step on a standby.
+func TestNewSlotSurvivesFailover(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, plainStock, "stock")
+	tail(t, db.source(db.config(), "public.stock: qty"), "").started().stop()
+	want := "NULL"
+	if db.value(`SELECT (current_setting('server_version_num')::int >= 170000)::text`) == "true" {
+		want = "true"
+	}
+	if got := db.value(`SELECT to_jsonb(s)->>'failover' FROM pg_replication_slots s WHERE slot_name = $1`, db.name); got != want {
+		t.Errorf("the slot's failover is %s, want %s", got, want)
+	}
+}
+
+// TestCommitsSideBySide goes on from between two commit records that have nothing between them.
+func TestCommitsSideBySide(t *testing.T) {
+	t.Parallel()
+	server := testenv.Postgres(t)
+	db := openDatabase(t, server.DSN("postgres"), plainStock, "stock")
+	tl := tail(t, db.source(db.config(), "public.stock: qty"), "").started()
+	other := connect(t, db.dsn)
+	next := 0
+	testenv.Eventually(t, patience, func() bool {
+		db.exec(fmt.Sprintf(`BEGIN; INSERT INTO stock VALUES (%d, 1)`, next))
+		if _, err := other.Exec(t.Context(), fmt.Sprintf(`BEGIN; INSERT INTO stock VALUES (%d, 1)`, next+1)); err != nil {
+			t.Fatal(err)
+		}
+		db.exec(`COMMIT`)
+		if _, err := other.Exec(t.Context(), `COMMIT`); err != nil {
+			t.Fatal(err)
+		}
+		next += 2
+		got := tl.take(next)
+		return position(got[next-2].Resume) == got[next-1].At
+	}, nil)
+	token := tl.transactions()[next-2].Resume
+	tl.stop()
+	again := tail(t, db.source(db.config(), "public.stock: qty"), token)
+	compare(t, lines(again.take(1)), fmt.Sprintf("insert public.stock to id=%d,qty=1", next-1))
 }
