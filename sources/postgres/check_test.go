@@ -92,7 +92,9 @@ func TestCheckRole(t *testing.T) {
 
 func TestCheckSlot(t *testing.T) {
 	t.Parallel()
-	db := newDatabase(t, checkedTable, "stock")
+	// A server of its own, because others would see the slots.
+	server := testenv.Postgres(t)
+	db := openDatabase(t, server.DSN("postgres"), checkedTable, "stock")
 	s := db.source(db.config(), "public.stock: qty")
 	slot := fmt.Sprintf("slot %q", db.name)
 	expect(t, finding(t, s, slot), cdc.FindingOK, "does not exist yet", "")
@@ -102,7 +104,10 @@ func TestCheckSlot(t *testing.T) {
 	running.stop()
 	expect(t, finding(t, s, slot), cdc.FindingOK, "nobody reads it", "")
 
-	other := openDatabase(t, testenv.Database(t), checkedTable, "stock")
+	if err := server.CreateDatabase(t.Context(), "other"); err != nil {
+		t.Fatal(err)
+	}
+	other := openDatabase(t, server.DSN("other"), checkedTable, "stock")
 	cfg := other.config()
 	cfg.Slot = db.name
 	expect(t, finding(t, other.source(cfg), slot), cdc.FindingProblem, "belongs to the database", "another slot")
@@ -161,7 +166,7 @@ func TestCheckServer(t *testing.T) {
 			want: []want{
 				{cdc.FindingProblem, "max_replication_slots", "all of 1 slots", "ALTER SYSTEM SET max_replication_slots = 6;"},
 				{cdc.FindingProblem, "max_wal_senders", "all of 0", "ALTER SYSTEM SET max_wal_senders = 5;"},
-				{cdc.FindingWarning, "failover", "standbys", ""},
+				{cdc.FindingWarning, "failover", "standby", ""},
 			},
 		},
 		"synchronous to us": {

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -147,6 +148,10 @@ func TestTypes(t *testing.T) {
 	s := newSource(t, cfg, wanted)
 	tl := tail(t, s, "").started()
 
+	if serverMajor(t) < 14 {
+		// Infinities of numeric came with 14.
+		cases[4].values = slices.DeleteFunc(cases[4].values, func(v string) bool { return strings.Contains(v, "Infinity") })
+	}
 	var b strings.Builder
 	printable := strings.NewReplacer("\n", `\n`, "\t", `\t`)
 	taken := 0
@@ -173,7 +178,9 @@ func TestTypes(t *testing.T) {
 			fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", c.name, abridge(printable.Replace(c.values[j])), table.Columns[1].Type, abridge(strconv.Quote(text)))
 		}
 	}
-	golden(t, "types.golden", b.String())
+	if serverMajor(t) >= 14 {
+		golden(t, "types.golden", b.String())
+	}
 }
 
 // sampled returns what Sample reads of table v<i>, by id.

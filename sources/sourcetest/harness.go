@@ -59,7 +59,8 @@ type Server struct {
 	// Publish prepares the server for capturing tables, as its administrator would.
 	Publish func(t testing.TB, tables ...string)
 	// Open returns a new source of the wanted tables. Sources of one server share
-	// their place in its log, as the same daemon after a restart does.
+	// their place in its log, as the same daemon after a restart does. It is
+	// closed at the latest when the test ends, and before if it is an io.Closer.
 	Open func(t testing.TB, wanted cdc.Wanted) Source
 	// Stop ends the server as a crash does; Start starts it again on the same
 	// address and data, and waits until it answers.
