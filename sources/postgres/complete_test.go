@@ -165,7 +165,7 @@ func TestCompleteUsesIndex(t *testing.T) {
 	count := func(statistic string) string {
 		return db.value("SELECT (" + statistic + ")::text FROM pg_stat_user_tables WHERE relname = 'stock'")
 	}
-	testenv.Eventually(t, patience, func() bool { return count("n_tup_upd") == "2" }, nil)
+	testenv.Eventually(t, patience, func() bool { return count("n_tup_upd") == "2" && count("n_tup_ins") == "20000" }, nil)
 	scans, indexScans := count("seq_scan"), count("idx_scan")
 	transaction, rows := incomplete(t, s, tl, 2)
 	if err := s.Complete(t.Context(), transaction, rows); err != nil {

@@ -88,15 +88,18 @@ func conformanceServer(t *testing.T, server *privateserver.Postgres) *sourcetest
 			}
 		},
 		Open: func(t testing.TB, wanted cdc.Wanted) sourcetest.Source {
-			s, err := postgres.New(postgres.Config{
-				DSN: server.DSN("postgres"), Slot: name, Publication: name, PartRows: conformancePartRows,
-				ApplicationName: name, WALSenderTimeout: 4 * time.Second, StatusInterval: 100 * time.Millisecond,
-			}, wanted, slog.New(slog.DiscardHandler), nil)
-			if err != nil {
-				t.Fatal(err)
+			open := func(wanted cdc.Wanted) sourcetest.Source {
+				s, err := postgres.New(postgres.Config{
+					DSN: server.DSN("postgres"), Slot: name, Publication: name, PartRows: conformancePartRows,
+					ApplicationName: name, WALSenderTimeout: 4 * time.Second, StatusInterval: 100 * time.Millisecond,
+				}, wanted, slog.New(slog.DiscardHandler), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = s.Close() })
+				return s
 			}
-			t.Cleanup(func() { _ = s.Close() })
-			return s
+			return sabotaged(open(wanted), open, wanted)
 		},
 		Stop: func(t testing.TB) {
 			if err := server.Stop(t.Context(), privateserver.Immediate); err != nil {
