@@ -75,14 +75,20 @@ func TestKeepaliveMakesProgressBetweenTransactionsOnly(t *testing.T) {
 		return ready[0].transaction.Resume
 	}
 	d, insert := stockMessages(t, 100)
+	d.partRows = 1
 	feed(t, d, beginBytes(200, 2), insert)
 	d.passed(300)
 	if got := progress(d); got != "" {
 		t.Errorf("progress to %s inside a transaction", got)
 	}
-	feed(t, d, commitBytes(200, 210))
-	if ready, _ := d.take(); len(ready) != 1 || ready[0].transaction.Resume != (token{210, d.server}).resume() {
-		t.Errorf("got\n%s\nwant the transaction up to 210", render(ready))
+	if _, read := d.confirm.positions(); read >= 200 {
+		t.Errorf("read up to %d inside a transaction", read)
+	}
+	feed(t, d, insert, commitBytes(200, 210))
+	ready, _ := d.take()
+	if len(ready) != 2 || ready[0].transaction.Resume != (token{100, d.server}).resume() ||
+		ready[1].transaction.Resume != (token{210, d.server}).resume() {
+		t.Errorf("got\n%s\nwant two parts that resume at 100 and 210", render(ready))
 	}
 	if got := progress(d); got != "" {
 		t.Errorf("progress to %s, which the transaction said already", got)

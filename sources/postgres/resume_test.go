@@ -205,7 +205,12 @@ func TestServerCrashAndFastShutdown(t *testing.T) {
 	db.exec(`INSERT INTO stock VALUES (1, 1)`)
 	token := tl.take(1)[0].Resume
 	for i, mode := range []privateserver.StopMode{privateserver.Immediate, privateserver.Fast} {
-		// Nothing is confirmed: a walsender that is alive would hold up a fast shutdown.
+		// The monitor is at rest, and nothing is confirmed: a walsender that is
+		// alive would hold up a fast shutdown.
+		testenv.Eventually(t, patience, func() bool {
+			return db.value(`SELECT count(*)::text FROM pg_stat_activity
+				WHERE application_name = 'tailstock' AND state = 'idle' AND query LIKE '%sync_state%'`) == "1"
+		}, nil)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		began := time.Now()
 		if err := server.Stop(ctx, mode); err != nil {
