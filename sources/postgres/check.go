@@ -78,7 +78,7 @@ func connectFix(err error) string {
 	switch state := sqlState(err); {
 	case state == statePassword:
 		return "correct the user and password in the dsn"
-	case state == stateAuthorizaton:
+	case state == stateAuthorization:
 		return "correct the user in the dsn, or add a line to pg_hba.conf that lets it in from this machine"
 	case state == stateNoDatabase:
 		return "correct the database in the dsn"

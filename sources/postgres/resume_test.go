@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,6 +144,37 @@ func TestUnusedSlotIsAdopted(t *testing.T) {
 	tl.stop()
 	if now := db.confirmed(); now != at {
 		t.Errorf("the slot moved from %s to %s", at, now)
+	}
+}
+
+func TestRefusedSessions(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, plainStock, "stock")
+	db.exec(`CREATE ROLE ` + db.name + `_plain LOGIN`)
+	t.Cleanup(func() { db.conn.Exec(context.Background(), `DROP ROLE `+db.name+`_plain`) }) //nolint:errcheck // the server goes away
+	for name, change := range map[string]func(u *url.URL){
+		"role without REPLICATION": func(u *url.URL) { u.User = url.User(db.name + "_plain") },
+		"unknown role":             func(u *url.URL) { u.User = url.UserPassword("nobody_of_that_name", "hunter2") },
+		"unknown database":         func(u *url.URL) { u.Path = "/no_such_database" },
+	} {
+		u, err := url.Parse(db.dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(u)
+		cfg := db.config()
+		cfg.DSN = u.String()
+		var setup *cdc.SetupError
+		err = tail(t, db.source(cfg, "public.stock: qty"), "").failed()
+		if !errors.As(err, &setup) || setup.Fix == "" || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v, want a SetupError with a fix and without the password", name, err)
+		}
+	}
+	cfg := db.config()
+	cfg.DSN = "postgres://postgres:hunter2@127.0.0.1:1/none?sslmode=disable"
+	var setup *cdc.SetupError
+	if err := tail(t, db.source(cfg, "public.stock: qty"), "").failed(); err == nil || errors.As(err, &setup) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("unreachable server: %v, want an error to retry without the password", err)
 	}
 }
 

@@ -13,15 +13,15 @@ import (
 
 // SQLSTATE codes that decide something, from the appendix "PostgreSQL Error Codes".
 const (
-	stateObjectInUse  = "55006"
-	stateNotInState   = "55000"
-	stateUndefined    = "42704"
-	statePrivilege    = "42501"
-	stateConfigLimit  = "53400"
-	stateFileMissing  = "58P01"
-	stateAuthorizaton = "28000"
-	statePassword     = "28P01"
-	stateNoDatabase   = "3D000"
+	stateObjectInUse   = "55006"
+	stateNotInState    = "55000"
+	stateUndefined     = "42704"
+	statePrivilege     = "42501"
+	stateConfigLimit   = "53400"
+	stateFileMissing   = "58P01"
+	stateAuthorization = "28000"
+	statePassword      = "28P01"
+	stateNoDatabase    = "3D000"
 )
 
 // sqlState returns the code of a server's error, empty if err is none.

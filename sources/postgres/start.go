@@ -35,10 +35,10 @@ func (s *Source) open(ctx context.Context, from cdc.Resume) (o opened, err error
 		}
 	}
 	if o.conn, err = s.cfg.connect(ctx); err != nil {
-		return o, err
+		return o, refusal(err)
 	}
 	if o.repl, err = s.cfg.connectWALSender(ctx); err != nil {
-		return o, err
+		return o, refusal(err)
 	}
 	id, err := identify(ctx, o.repl, o.conn)
 	if err != nil {
@@ -61,6 +61,21 @@ func (s *Source) open(ctx context.Context, from cdc.Resume) (o opened, err error
 	}
 	o.catalog, err = s.preflight(ctx, o.conn)
 	return o, err
+}
+
+// refusal makes a *cdc.SetupError of an error with which the server refuses a
+// session for good, and leaves others as they are.
+func refusal(err error) error {
+	switch sqlState(err) {
+	case statePassword, stateAuthorization, stateNoDatabase:
+		return &cdc.SetupError{Object: "session", Problem: "is refused by the server", Fix: connectFix(err), Err: err}
+	case statePrivilege:
+		return &cdc.SetupError{
+			Object: "session", Problem: "is refused by the server", Err: err,
+			Fix: "grant the role what it lacks: LOGIN and REPLICATION (ALTER ROLE … REPLICATION), CONNECT on the database",
+		}
+	}
+	return err
 }
 
 // openFirst prepares for a source of which nothing was read yet. The
