@@ -96,10 +96,19 @@ const (
 
 // readError says what an error of the statement that reads the rows means.
 func (c *completion) readError(err error) error {
-	if state := sqlState(err); state != stateUndefinedColumn && state != stateUndefinedTable {
+	switch sqlState(err) {
+	case stateUndefinedColumn, stateUndefinedTable:
+		return c.goneError(err)
+	case statePrivilege:
+		return &cdc.SetupError{
+			Object:  "table " + c.table.Name.String(),
+			Problem: "the role may not read a value that the stream left out",
+			Fix:     "GRANT SELECT ON " + quoteTable(c.table.Name) + " to the role and, if the table has row-level security, ALTER ROLE … BYPASSRLS",
+			Err:     err,
+		}
+	default:
 		return err
 	}
-	return c.goneError(err)
 }
 
 // goneError is for a table or column that does not exist any more.

@@ -54,7 +54,8 @@ func incomplete(t *testing.T, s *postgres.Source, tl *tailing, n int) (*cdc.Tran
 func TestComplete(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t, `CREATE TABLE stock (id int PRIMARY KEY, qty int, note text, raw bytea);
-		INSERT INTO stock SELECT i, i, `+fmt.Sprintf(large, "g")+`, decode(`+fmt.Sprintf(large, "g")+`, 'hex') FROM generate_series(1, 5) g(i)`, "stock")
+		INSERT INTO stock SELECT i, i, `+fmt.Sprintf(large, "g")+`, decode(`+fmt.Sprintf(large, "g")+`, 'hex') FROM generate_series(1, 5) g(i);
+		CREATE TABLE child () INHERITS (stock); INSERT INTO child VALUES (1, 1, 'the child has a row of this key as well', '')`, "ONLY stock")
 	s := newSource(t, leastRole(t, db, "stock"), cdc.Wanted{{Schema: "public", Name: "stock"}: {"qty", "note", "raw"}})
 	tl := tail(t, s, "").started()
 	db.exec("UPDATE stock SET qty = qty + 100 WHERE id <= 4")
@@ -262,10 +263,59 @@ func TestCompleteReconnects(t *testing.T) {
 		if err := s.Complete(t.Context(), transaction, rows); err != nil {
 			t.Fatalf("call %d: %v", n, err)
 		}
-		if killed := db.value(`SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity
-			WHERE datname = current_database() AND query LIKE '%WITH ORDINALITY AS k(k1%' AND pid <> pg_backend_pid()`); killed != "1" {
+		const completing = ` FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%WITH ORDINALITY AS k(k1%' AND pid <> pg_backend_pid()`
+		if killed := db.value("SELECT count(pg_terminate_backend(pid))::text" + completing); killed != "1" {
 			t.Fatalf("terminated %s sessions, want the one that completes", killed)
 		}
+		testenv.Eventually(t, patience, func() bool { return db.value("SELECT count(*)::text"+completing) == "0" }, nil)
+	}
+}
+
+// TestCompleteIsRefused expects an error, and no row taken for gone, when the
+// role loses the right to see it.
+func TestCompleteIsRefused(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, "CREATE TABLE stock (id int PRIMARY KEY, qty int, note text); INSERT INTO stock VALUES (1, 1, "+largeValue("n")+")", "stock")
+	s := newSource(t, leastRole(t, db, "stock"), cdc.Wanted{{Schema: "public", Name: "stock"}: {"qty", "note"}})
+	tl := tail(t, s, "").started()
+	db.exec("UPDATE stock SET qty = 2")
+	transaction, rows := incomplete(t, s, tl, 1)
+	for _, ddl := range []string{"ALTER TABLE stock ENABLE ROW LEVEL SECURITY", "REVOKE SELECT ON stock FROM l_" + db.name} {
+		db.exec(ddl)
+		var setup *cdc.SetupError
+		if err := s.Complete(t.Context(), transaction, rows); !errors.As(err, &setup) || rows[0].After == nil {
+			t.Errorf("after %q: got %v and row %v, want a SetupError and the row as it was", ddl, err, rows[0].After)
+		}
+	}
+}
+
+// TestCompletePartition expects old tuples of a partition not to be taken for
+// whole, although the root, under whose name they come, has replica identity
+// full: the values that they lack are read again.
+func TestCompletePartition(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, `CREATE TABLE stock (id int PRIMARY KEY, qty int, note text) PARTITION BY RANGE (id);
+		CREATE TABLE stock1 PARTITION OF stock FOR VALUES FROM (0) TO (10); ALTER TABLE stock REPLICA IDENTITY FULL;
+		INSERT INTO stock VALUES (1, 1, `+largeValue("n")+")")
+	db.exec("CREATE PUBLICATION " + db.name + " FOR TABLE stock WITH (publish_via_partition_root)")
+	s := newSource(t, leastRole(t, db, "stock"), cdc.Wanted{{Schema: "public", Name: "stock"}: {"qty", "note"}})
+	tl := tail(t, s, "").started()
+	db.exec("UPDATE stock SET id = 2, qty = 2")
+	transaction := tl.take(1)[0]
+	var netter cdc.Netter
+	net, err := netter.Net(transaction)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := &net[len(net)-1]
+	if !last.After[2].IsUnchanged() {
+		t.Fatalf("note is %.40q, want it to be unchanged", last.After[2])
+	}
+	if err := s.Complete(t.Context(), transaction, []*cdc.NetChange{last}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := last.After[2].Text(), db.value("SELECT note FROM stock"); got != want {
+		t.Errorf("note is %.40q, want %.40q", got, want)
 	}
 }
 
