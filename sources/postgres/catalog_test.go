@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"net/url"
@@ -309,6 +310,28 @@ func TestGeneratedColumns(t *testing.T) {
 	db.exec("INSERT INTO g (id, a) VALUES (1, 21)")
 	if got := lines(tl.take(1)); len(got) != 1 || got[0] != "insert public.g to id=1,b=42" {
 		t.Errorf("got %q, want the generated value", got)
+	}
+}
+
+// TestTailNamesEveryProblem expects all problems of a setup in one error, and no
+// slot to be made for it.
+func TestTailNamesEveryProblem(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, setupStock+"CREATE TABLE heap (a int)")
+	err := tail(t, db.source(db.config(), "public.stock: qtty", "public.heap: a"), "").failed()
+	var setup *cdc.SetupError
+	if !errors.As(err, &setup) {
+		t.Fatalf("Tail returned %v, want a SetupError", err)
+	}
+	got := strings.ReplaceAll(err.Error(), db.name, "PUB")
+	want := `publication "PUB": does not exist; to fix: CREATE PUBLICATION PUB FOR TABLE public.stock;
+table public.heap: has no primary key, so that UPDATE and DELETE cannot be published; to fix: ALTER TABLE public.heap ADD PRIMARY KEY (the columns that tell its rows apart);
+table public.stock: has no column "qtty" (did you mean qty?); to fix: correct the name in the configuration; the table has id, sku, qty, note`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+	if slots := db.value("SELECT count(*)::text FROM pg_replication_slots WHERE slot_name = $1", db.name); slots != "0" {
+		t.Error("a slot was made although nothing can be captured")
 	}
 }
 

@@ -1,10 +1,11 @@
 package postgres_test
 
 import (
-	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,79 +56,86 @@ func strangeServer(t *testing.T) *privateserver.Postgres {
 	return testenv.Postgres(t, func(o *privateserver.PostgresOptions) { o.Dir = dir })
 }
 
+// conformance is a server under the suite. Publication, slot and the sources'
+// application name are all conformanceName.
+type conformance struct {
+	server *privateserver.Postgres
+	db     *sql.DB
+}
+
+const conformanceName = "conformance"
+
 func conformanceServer(t *testing.T, server *privateserver.Postgres) *sourcetest.Server {
 	t.Helper()
-	const name = "conformance"
 	config, err := pgx.ParseConfig(server.DSN("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := stdlib.OpenDB(*config)
-	t.Cleanup(func() { _ = db.Close() })
-	exec := func(t testing.TB, sql string) {
-		t.Helper()
-		if _, err := db.ExecContext(t.Context(), sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-	}
-	number := func(t testing.TB, sql string) (n int64) {
-		t.Helper()
-		if err := db.QueryRowContext(t.Context(), sql).Scan(&n); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-		return n
-	}
-	exec(t, "CREATE DATABASE elsewhere")
+	c := &conformance{server: server, db: stdlib.OpenDB(*config)}
+	t.Cleanup(func() { _ = c.db.Close() })
+	c.exec(t, "CREATE DATABASE elsewhere")
 	return &sourcetest.Server{
-		Schema: "public",
-		DB:     db,
-		Publish: func(t testing.TB, tables ...string) {
-			exec(t, "CREATE PUBLICATION "+name)
-			for _, table := range tables {
-				exec(t, fmt.Sprintf("ALTER PUBLICATION %s ADD TABLE %s", name, table))
-			}
-		},
-		Open: func(t testing.TB, wanted cdc.Wanted) sourcetest.Source {
-			open := func(wanted cdc.Wanted) sourcetest.Source {
-				s, err := postgres.New(postgres.Config{
-					DSN: server.DSN("postgres"), Slot: name, Publication: name, PartRows: conformancePartRows,
-					ApplicationName: name, WALSenderTimeout: 4 * time.Second, StatusInterval: 100 * time.Millisecond,
-				}, wanted, slog.New(slog.DiscardHandler), nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { _ = s.Close() })
-				return s
-			}
-			return sabotaged(open(wanted), open, wanted)
-		},
-		Stop: func(t testing.TB) {
-			if err := server.Stop(t.Context(), privateserver.Immediate); err != nil {
-				t.Fatal(err)
-			}
-		},
-		Start: func(t testing.TB) {
-			if err := server.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			// The pool's connections broke with the server.
-			testenv.Eventually(t, patience, func() bool { return db.PingContext(t.Context()) == nil }, nil)
-		},
-		Elsewhere: func(t testing.TB) {
-			conn, err := pgx.Connect(t.Context(), server.DSN("elsewhere"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close(context.WithoutCancel(t.Context()))
-			if _, err := conn.Exec(t.Context(), "CREATE TABLE IF NOT EXISTS noise (id int); INSERT INTO noise VALUES (1)"); err != nil {
-				t.Fatal(err)
-			}
-		},
+		Schema: "public", DB: c.db, Publish: c.publish, Open: c.open, Stop: c.stop, Start: c.start, Elsewhere: c.elsewhere,
 		Sessions: func(t testing.TB) int {
-			return int(number(t, "SELECT count(*) FROM pg_stat_activity WHERE application_name = '"+name+"'"))
+			return int(c.number(t, "SELECT count(*) FROM pg_stat_activity WHERE application_name = '"+conformanceName+"'"))
 		},
 		Retained: func(t testing.TB) int64 {
-			return number(t, "SELECT pg_current_wal_lsn() - confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '"+name+"'")
+			return c.number(t, "SELECT pg_current_wal_lsn() - confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '"+conformanceName+"'")
 		},
+	}
+}
+
+func (c *conformance) exec(t testing.TB, sql string) {
+	t.Helper()
+	if _, err := c.db.ExecContext(t.Context(), sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func (c *conformance) number(t testing.TB, sql string) (n int64) {
+	t.Helper()
+	if err := c.db.QueryRowContext(t.Context(), sql).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+func (c *conformance) publish(t testing.TB, tables ...string) {
+	c.exec(t, "CREATE PUBLICATION "+conformanceName+" FOR TABLE "+strings.Join(tables, ", "))
+}
+
+func (c *conformance) open(t testing.TB, wanted cdc.Wanted) sourcetest.Source {
+	open := func(wanted cdc.Wanted) sourcetest.Source {
+		s, err := postgres.New(postgres.Config{
+			DSN: c.server.DSN("postgres"), Slot: conformanceName, Publication: conformanceName, ApplicationName: conformanceName,
+			PartRows: conformancePartRows, WALSenderTimeout: 4 * time.Second, StatusInterval: 100 * time.Millisecond,
+		}, wanted, slog.New(slog.DiscardHandler), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	return sabotaged(open(wanted), open, wanted)
+}
+
+func (c *conformance) stop(t testing.TB) {
+	if err := c.server.Stop(t.Context(), privateserver.Immediate); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *conformance) start(t testing.TB) {
+	if err := c.server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The pool's connections broke with the server.
+	testenv.Eventually(t, patience, func() bool { return c.db.PingContext(t.Context()) == nil }, nil)
+}
+
+func (c *conformance) elsewhere(t testing.TB) {
+	conn := connect(t, c.server.DSN("elsewhere"))
+	if _, err := conn.Exec(t.Context(), "CREATE TABLE IF NOT EXISTS noise (id int); INSERT INTO noise VALUES (1)"); err != nil {
+		t.Fatal(err)
 	}
 }
