@@ -45,14 +45,14 @@ func (m *monitor) run(ctx context.Context) error {
 	interval := snapshotInterval
 	for {
 		if !time.Now().Before(nextSlot) {
-			if err := m.checkSlot(ctx); err != nil {
+			if err := m.within(ctx, m.checkSlot); err != nil {
 				return err
 			}
 			nextSlot = time.Now().Add(interval)
 			interval = min(2*interval, slotInterval)
 		}
 		if m.confirm.pending() > 0 {
-			if err := m.observe(ctx); err != nil {
+			if err := m.within(ctx, m.observe); err != nil {
 				return err
 			}
 		}
@@ -60,6 +60,13 @@ func (m *monitor) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// within gives f no longer than a dead server may stay unnoticed.
+func (m *monitor) within(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.WALSenderTimeout)
+	defer cancel()
+	return f(ctx)
 }
 
 // observe takes a snapshot.

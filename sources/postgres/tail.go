@@ -122,9 +122,23 @@ func (s *Source) finish(ctx context.Context, r *reader, m *monitor) {
 		_ = r.stream.conn.Close()
 		return
 	}
-	if !m.conn.IsClosed() && s.confirm.pending() > 0 {
-		_ = m.observe(ctx) // without it, a little less is confirmed
+	if s.confirm.pending() > 0 {
+		_ = s.observeLast(ctx, m) // without it, a little less is confirmed
 	}
 	_ = r.sendStatus(time.Now())
 	r.stream.close(ctx, closeTimeout)
+}
+
+// observeLast takes a last snapshot, on a new connection if the monitor was
+// interrupted in the middle of a query, which costs it its own.
+func (s *Source) observeLast(ctx context.Context, m *monitor) error {
+	if m.conn.IsClosed() {
+		conn, err := s.cfg.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = hangUp(conn) }()
+		m.conn = conn
+	}
+	return m.observe(ctx)
 }
