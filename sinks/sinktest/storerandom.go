@@ -1,0 +1,314 @@
+package sinktest
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tailstock/connector"
+	"tailstock/connector/inventory"
+)
+
+// testRandom applies random messages of two sources whose rows share cells, with
+// relays and sweeps in between, and compares the store with the model after
+// every step. Every case has a store of its own.
+func testRandom(t *testing.T, create func(testing.TB) StoreDatabase) {
+	rapid.Check(t, func(rt *rapid.T) {
+		d := create(t)
+		w := &randomWorld{
+			t: t, rt: rt, d: d, model: newStoreModel(),
+			logs: []*storeLog{newStoreLog("wms"), newStoreLog("erp")},
+		}
+		w.store = d.Open(t)
+		defer func() { _ = w.store.Close() }()
+		w.relay = newStoreRelay(t, w.store, false)
+		rt.Repeat(map[string]func(*rapid.T){
+			"":           w.check,
+			"apply":      w.apply,
+			"redeliver":  w.redeliver,
+			"publish":    w.publish,
+			"lose pages": w.losePages,
+			"restart":    w.restart,
+			"sweep":      w.sweep,
+			"rebuild":    w.rebuild,
+		})
+		w.relay.publish(t)
+		w.model.comparePublished(t, w.relay)
+		settled(t, d)
+		sweepAll(t, w.store)
+		if n := number(t, d, `select count(*) from feed where state = 'dropped'`); n != 0 {
+			t.Errorf("%d dropped feeds stay", n)
+		}
+		if t.Failed() {
+			rt.FailNow()
+		}
+	})
+}
+
+type randomWorld struct {
+	t     *testing.T
+	rt    *rapid.T
+	d     StoreDatabase
+	store StockStore
+	relay *storeRelay
+	model *storeModel
+	logs  []*storeLog
+	last  []inventory.Event
+}
+
+func (w *randomWorld) check(rt *rapid.T) {
+	w.model.compare(w.t, w.d)
+	if w.t.Failed() {
+		rt.FailNow()
+	}
+}
+
+func (w *randomWorld) apply(rt *rapid.T) {
+	log := rapid.SampledFrom(w.logs).Draw(rt, "log")
+	messages := make([]connector.LogMessage, rapid.IntRange(1, 3).Draw(rt, "messages"))
+	for i := range messages {
+		if rapid.IntRange(0, 9).Draw(rt, "control") == 0 {
+			names := rapid.SliceOfDistinct(rapid.SampledFrom([]inventory.FeedName{
+				{Table: binTable, Mapping: binMapping}, {Table: "wms.orders", Mapping: binMapping},
+			}), rapid.ID[inventory.FeedName]).Draw(rt, "feeds")
+			messages[i] = log.feeds(names...)
+		} else {
+			messages[i] = log.commit(rapid.SliceOfN(rapid.Custom(randomEvent), 1, 6).Draw(rt, "events")...)
+			w.last = messages[i].Commits[0].Events
+		}
+	}
+	log.apply(w.t, w.store, messages...)
+	for i := range messages {
+		w.model.message(&messages[i])
+		// Cells of a state inside a batch are never seen; those after it are.
+	}
+	w.model.levels()
+}
+
+func (w *randomWorld) redeliver(rt *rapid.T) {
+	if len(w.last) == 0 {
+		rt.Skip("nothing was delivered")
+	}
+	log := rapid.SampledFrom(w.logs).Draw(rt, "log")
+	m := log.commit(w.last...)
+	log.apply(w.t, w.store, m)
+	w.model.message(&m)
+	w.model.levels()
+}
+
+func (w *randomWorld) publish(*rapid.T) {
+	w.relay.publish(w.t)
+	w.model.comparePublished(w.t, w.relay)
+}
+
+// losePages reads and publishes pages without ever saying so, and begins another session.
+func (w *randomWorld) losePages(rt *rapid.T) {
+	for range rapid.IntRange(0, 3).Draw(rt, "pages") {
+		w.relay.pending(w.t)
+	}
+	w.relay.begin(w.t, rapid.Bool().Draw(rt, "walk"))
+}
+
+func (w *randomWorld) restart(*rapid.T) {
+	if err := w.store.Close(); err != nil {
+		w.t.Error(err)
+	}
+	w.store = w.d.Open(w.t)
+	w.relay.store = w.store
+	w.relay.begin(w.t, false)
+}
+
+func (w *randomWorld) sweep(*rapid.T) {
+	if _, err := w.store.Sweep(w.t.Context()); err != nil {
+		w.t.Error(err)
+	}
+}
+
+func (w *randomWorld) rebuild(*rapid.T) {
+	if err := w.store.Rebuild(w.t.Context()); err != nil {
+		w.t.Error(err)
+	}
+}
+
+func randomEvent(rt *rapid.T) inventory.Event {
+	e := event(rapid.IntRange(1, 6).Draw(rt, "row"))
+	switch rapid.IntRange(0, 14).Draw(rt, "kind") {
+	case 0:
+		e = truncate()
+	case 1, 2:
+		e = problem(rapid.IntRange(1, 6).Draw(rt, "row"), rapid.SampledFrom([]string{"odd", "null"}).Draw(rt, "reason"))
+	case 3, 4: // a delete, as event made it
+	default:
+		legs := rapid.SliceOfNDistinct(rapid.IntRange(0, 3), 1, 3, rapid.ID[int]).Draw(rt, "legs")
+		for _, leg := range legs {
+			e.Contributions = append(e.Contributions, randomContribution(rt, leg))
+		}
+	}
+	if rapid.IntRange(0, 3).Draw(rt, "table") == 0 {
+		e.Table = "wms.orders"
+	}
+	return e
+}
+
+func randomContribution(rt *rapid.T, leg int) inventory.Contribution {
+	c := inventory.Contribution{
+		Leg: strconv.Itoa(leg), SKU: rapid.SampledFrom([]inventory.SKU{"A", "B", "Ä|\"'"}).Draw(rt, "sku"),
+		Location: rapid.SampledFrom([]inventory.LocationID{"DC1", "DC2"}).Draw(rt, "location"),
+	}
+	for k := range c.Quantities {
+		c.Quantities[k] = rapid.SampledFrom([]inventory.Quantity{0, 0, 1, -1, inventory.One, 12_500_000, -3 * inventory.One}).Draw(rt, "quantity")
+	}
+	return c
+}
+
+// testConcurrentSources: sources that share cells apply at once, with a relay
+// and sweeps beside them; each cell ends as the sum over all.
+func testConcurrentSources(t *testing.T, create func(testing.TB) StoreDatabase) {
+	d := create(t)
+	const sources, batches = 4, 40
+	model := newStoreModel()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	stores := []StockStore{open(t, d), open(t, d)}
+	for i := range sources {
+		wg.Go(func() {
+			log := newStoreLog(fmt.Sprintf("source%d", i))
+			s := stores[i%len(stores)]
+			for n := range batches {
+				events := make([]inventory.Event, 20)
+				for j := range events {
+					row := (n*7 + j*3) % 30
+					events[j] = event(row, onHand(fmt.Sprintf("S%d", row%11), "L", int64(n*i+j)))
+				}
+				if n%13 == 12 {
+					events[0] = truncate()
+				}
+				m := log.commit(events...)
+				if _, err := log.try(t.Context(), s, m); err != nil {
+					t.Errorf("source %d, batch %d: %v", i, n, err)
+					return
+				}
+				mu.Lock()
+				model.message(&m)
+				mu.Unlock()
+			}
+		})
+	}
+	finished := make(chan struct{})
+	go func() { wg.Wait(); close(finished) }()
+	r := newStoreRelay(t, stores[0], false)
+	for running := true; running; {
+		select {
+		case <-finished:
+			running = false
+		default:
+			r.publish(t)
+			if _, err := stores[1].Sweep(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	model.compare(t, d)
+	r.publish(t)
+	model.comparePublished(t, r)
+	settled(t, d)
+}
+
+// testCrashWhileApplying crashes the database while batches are applied and
+// levels published. Afterwards the store is exactly at one of the positions, at
+// or behind which nothing that was acknowledged is missing.
+func testCrashWhileApplying(t *testing.T, create func(testing.TB) StoreDatabase) {
+	d := create(t)
+	log := newStoreLog("wms")
+	var messages []connector.LogMessage
+	stream := newStoreRelay(t, open(t, d), false)
+	for round := range 4 {
+		s := d.Open(t)
+		stream.store = s
+		stream.begin(t, false)
+		acknowledged := applyUntilCrash(t, d, s, log, stream, &messages)
+		_ = s.Close() // its connections are gone
+
+		s = open(t, d)
+		state, err := s.SourceState(t.Context(), "wms")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state.Position.Before(acknowledged) {
+			t.Fatalf("round %d: the store is at %s, it had acknowledged %s", round, state.Position, acknowledged)
+		}
+		model := newStoreModel()
+		for i := range messages {
+			if messages[i].Position.Compare(state.Position) <= 0 {
+				model.message(&messages[i])
+			}
+		}
+		model.compare(t, d)
+		log.at = state.Position
+		log.next = state.Position
+		for len(messages) > 0 && state.Position.Before(messages[len(messages)-1].Position) {
+			messages = messages[:len(messages)-1]
+		}
+		// The stream kept what the store may have forgotten publishing.
+		held := make([]inventory.Cell, 0, len(stream.levels))
+		for at := range stream.levels {
+			held = append(held, at)
+		}
+		stream.store = s
+		stream.begin(t, false, held...)
+		stream.publish(t)
+		model.comparePublished(t, stream)
+	}
+}
+
+// applyUntilCrash applies and publishes until the database has crashed and the
+// store fails, and returns the last position that was acknowledged.
+func applyUntilCrash(t *testing.T, d StoreDatabase, s StockStore, log *storeLog, stream *storeRelay,
+	messages *[]connector.LogMessage,
+) inventory.Position {
+	t.Helper()
+	crashed := make(chan bool, 1)
+	before := log.at
+	acknowledged := func(exact bool) inventory.Position {
+		if exact {
+			return log.at
+		}
+		return before
+	}
+	for n := 0; ; n++ {
+		events := make([]inventory.Event, 30)
+		for j := range events {
+			events[j] = event((n+j)%50, onHand(fmt.Sprintf("S%d", j%7), "L", int64(n*j)))
+		}
+		if n%11 == 10 {
+			events[0] = truncate()
+		}
+		m := log.commit(events...)
+		*messages = append(*messages, m)
+		if n == 15 {
+			before = log.at
+			go func() { crashed <- d.Crash(t) }()
+		}
+		_, err := log.try(t.Context(), s, m)
+		if err != nil {
+			if n < 15 {
+				t.Fatalf("before the crash: %v", err)
+			}
+			return acknowledged(<-crashed)
+		}
+		select {
+		case exact := <-crashed:
+			return acknowledged(exact)
+		default:
+		}
+		if p, err := s.Pending(t.Context(), stream.session); err == nil && p.Done != nil {
+			for _, l := range p.Levels {
+				stream.levels[l.Cell] = l
+			}
+			_ = s.Published(t.Context(), stream.session, stream.place, []any{p.Done})
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package stockstore
+
+import (
+	"context"
+
+	"tailstock/connector/cdc"
+	"tailstock/connector/inventory"
+)
+
+// durability says what must be true when a transaction has been committed.
+type durability uint8
+
+const (
+	// durable: it survives a crash of the database server.
+	durable durability = iota + 1
+	// lazy: it is durable soon, and never without what was committed before it.
+	lazy
+)
+
+// database is what a dialect provides. Its methods are safe for concurrent use.
+type database interface {
+	migrator
+	// write runs f in one READ COMMITTED transaction that commits if f returns
+	// nil.
+	write(ctx context.Context, d durability, f func(transaction) error) error
+	// read runs f. Every statement of f sees one state of the database; two
+	// statements may see two.
+	read(ctx context.Context, f func(reader) error) error
+	// isDataError reports whether err blames the data of a statement.
+	isDataError(err error) bool
+	// notify tells the listeners of channel that sender changed something. It is
+	// for liveness alone.
+	notify(ctx context.Context, channel, sender string) error
+	// listen calls wake for every notification of channel, until ctx ends. It
+	// reconnects by itself. It returns at once where no other process can notify.
+	listen(ctx context.Context, channel string, wake func(sender string))
+	close() error
+}
+
+// scanFunc reads the columns of the present row, in order.
+type scanFunc func(targets ...any) error
+
+// reader reads. Placeholders are $1, $2 and so on in both dialects.
+type reader interface {
+	// query calls each for every row.
+	query(ctx context.Context, each func(scanFunc) error, sql string, args ...any) error
+	// outboxPage reads rows that list cells, oldest first, except those in taken,
+	// up to about limit cells, together with what their cells hold: one statement.
+	outboxPage(ctx context.Context, taken []int64, limit int, page *outboxPage) error
+}
+
+// transaction reads and writes. What it is told to write may be sent as late as
+// with the next read or the commit.
+type transaction interface {
+	reader
+	// exec runs a statement and returns how many rows it changed.
+	exec(ctx context.Context, sql string, args ...any) (int64, error)
+	// lockSource locks the row of source in source_state, making it if missing,
+	// and then reads what stands under that lock.
+	lockSource(ctx context.Context, source string) (lockedSource, error)
+	// contributions reads the stored contributions of rows; i is an index into rows.
+	contributions(ctx context.Context, rows []rowChange, each func(i int, s *storedLeg) error) error
+	// changeContributions writes c, of which it keeps nothing but the contributions.
+	changeContributions(ctx context.Context, c *contributionChanges, causes []cause) error
+	// addToCells adds to cells, making those that are missing.
+	addToCells(ctx context.Context, deltas []cellDelta, causes []cause, now int64) error
+	// markProblems keeps the problems of rows, clearProblems forgets them.
+	markProblems(ctx context.Context, rows []rowChange, causes []cause) error
+	clearProblems(ctx context.Context, rows []rowChange) error
+	// listCells adds an outbox row that lists cells.
+	listCells(ctx context.Context, cells []inventory.Cell) error
+	deleteOutbox(ctx context.Context, ids []int64) error
+	// flush sends what has not been sent.
+	flush(ctx context.Context) error
+}
+
+// lockedSource is the state of a source under its lock.
+type lockedSource struct {
+	schema   int
+	logID    string
+	position inventory.Position
+	feeds    []*feed
+}
+
+// rowRef names a row of a feed.
+type rowRef struct {
+	feed int32
+	row  cdc.RowKey
+}
+
+// storedLeg is a stored contribution.
+type storedLeg struct {
+	inventory.Contribution
+	// place is where the row is, for the dialect that asked for it.
+	place uint64
+}
+
+// contributionChanges are the rows of contribution to write.
+type contributionChanges struct {
+	inserts, updates []contributionWrite
+	deletes          []contributionWrite
+}
+
+func (c *contributionChanges) len() int { return len(c.inserts) + len(c.updates) + len(c.deletes) }
+
+func (c *contributionChanges) reset() {
+	clear(c.inserts)
+	clear(c.updates)
+	clear(c.deletes)
+	c.inserts, c.updates, c.deletes = c.inserts[:0], c.updates[:0], c.deletes[:0]
+}
+
+// contributionWrite is one row of contribution. For a delete, only its key and
+// place count.
+type contributionWrite struct {
+	rowRef
+	*inventory.Contribution
+	place uint64
+	cause int32
+}
+
+// outboxPage is what a page of outbox rows gave.
+type outboxPage struct {
+	session uint64
+	ids     []int64
+	// cells has the listed cells once each, every one followed by its rows.
+	cells levelRows
+}

@@ -1,0 +1,66 @@
+package stockstore
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// postgresReader reads outside of a transaction: every statement sees a state of its own.
+type postgresReader struct{ conn *pgx.Conn }
+
+func (r *postgresReader) query(ctx context.Context, each func(scanFunc) error, sql string, args ...any) error {
+	rows, err := r.conn.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	return eachRow(each)(rows)
+}
+
+// outboxPageRows bounds how many outbox rows one page looks at.
+const outboxPageRows = 1_000
+
+// selectOutboxPage reads the oldest outbox rows that list cells, except those of
+// $1, until $2 cells are listed, and what their cells hold. The first row of the
+// result has the session and the ids, the others the cells.
+const selectOutboxPage = `with page as (
+	select id, skus, locations from (
+		select id, skus, locations, sum(size) over (order by id) - size as before
+		from outbox where walk is null and id <> all($1::bigint[])
+		order by id limit $3
+	) oldest where before < $2
+), listed as (
+	select distinct u.sku, u.location from page, unnest(page.skus, page.locations) u(sku, location)
+)
+select session, (select array_agg(id) from page), '', '', 0, '', false, 0::bigint,
+	0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, ''
+from store_meta
+union all
+(select null, null, l.sku, l.location, coalesce(c.feed, 0), coalesce(f.source, ''),
+	coalesce(f.state in ('active', 'stale'), false), coalesce(c.contributions, 0),
+	coalesce(c.on_hand, 0), coalesce(c.committed, 0), coalesce(c.unavailable, 0), coalesce(c.safety_stock, 0),
+	coalesce(c.incoming, 0), coalesce(c.updated_at, 0), coalesce(c.committed_at, 0), coalesce(c.transaction_id, '')
+from listed l
+left join cell c on c.sku = l.sku and c.location = l.location
+left join feed f on f.id = c.feed
+order by l.sku, l.location)`
+
+func (r *postgresReader) outboxPage(ctx context.Context, taken []int64, limit int, page *outboxPage) error {
+	if taken == nil {
+		taken = []int64{} // NULL would match nothing
+	}
+	return r.query(ctx, func(scan scanFunc) error {
+		var session *uint64
+		var ids []int64
+		var row levelRow
+		err := row.scan(func(targets ...any) error {
+			return scan(append([]any{&session, &ids}, targets...)...)
+		})
+		if session != nil {
+			page.session, page.ids = *session, ids
+		} else {
+			page.cells = append(page.cells, row)
+		}
+		return err
+	}, selectOutboxPage, taken, limit, outboxPageRows)
+}

@@ -1,0 +1,290 @@
+package stockstore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"tailstock/connector"
+	"tailstock/internal/failpoint"
+)
+
+// pageCells is about how many cells one page publishes.
+const pageCells = 2_000
+
+// relay is what a session has read and not done yet. It dies with the process:
+// what was read and not done is read again by the next session.
+type relay struct {
+	mu      sync.Mutex
+	session uint64
+	taken   map[int64]bool
+	// walks says how far each walk was read, ahead of its durable cursor.
+	walks map[int64]walkStep
+	// walkNext gives every other page to a walk, so that neither starves.
+	walkNext bool
+	// used is when a session last asked for something.
+	used time.Time
+}
+
+// done is what Pending says in connector.Pending.Done.
+type done struct {
+	ids  []int64
+	walk *walkStep
+}
+
+// begin makes r that of session, forgetting any other.
+func (r *relay) begin(session uint64) {
+	if r.session != session || r.taken == nil {
+		r.session = session
+		r.taken, r.walks = make(map[int64]bool), make(map[int64]walkStep)
+	}
+	r.used = time.Now()
+}
+
+// takenIDs returns the outbox rows in flight.
+func (r *relay) takenIDs() []int64 {
+	ids := make([]int64, 0, len(r.taken))
+	for id := range r.taken {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// active reports whether this process publishes at present.
+func (r *relay) active() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Since(r.used) < relayIdle
+}
+
+// relayIdle is longer than a relay goes without asking for something to publish.
+const relayIdle = 3 * time.Second
+
+// RelayState implements connector.RelayStore. Waiting is always empty: feeds are
+// active from their first event on.
+func (s *Store) RelayState(ctx context.Context) (connector.RelayState, error) {
+	var state connector.RelayState
+	err := s.db.read(ctx, func(r reader) error {
+		if err := checkSchema(ctx, r); err != nil {
+			return err
+		}
+		return r.query(ctx, func(scan scanFunc) error {
+			return scan(&state.Session, &state.Place.Stream, &state.Place.Session, &state.Place.Sequence)
+		}, `select session, levels_stream, levels_session, levels_sequence from store_meta`)
+	})
+	if err != nil {
+		return connector.RelayState{}, fmt.Errorf("read relay state of stock store: %w", err)
+	}
+	return state, nil
+}
+
+// BeginSession implements connector.RelayStore.
+func (s *Store) BeginSession(ctx context.Context, start connector.SessionStart) error {
+	err := s.db.write(ctx, durable, func(tx transaction) error {
+		n, err := tx.exec(ctx, `update store_meta set session = $2, levels_stream = $3, levels_session = $4, levels_sequence = $5
+			where session = $1 and schema <= $6`,
+			int64(start.Expect), int64(start.Session), start.Place.Stream, //nolint:gosec // below 2^53
+			int64(start.Place.Session), int64(start.Place.Sequence), schemaVersion) //nolint:gosec // as above
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("session %d is not the store's: %w", start.Expect, connector.ErrFenced)
+		}
+		for cells := start.Republish; len(cells) > 0; {
+			n := min(len(cells), outboxCells)
+			if err := tx.listCells(ctx, cells[:n]); err != nil {
+				return err
+			}
+			if cells = cells[n:]; n == outboxCells {
+				if err := tx.flush(ctx); err != nil {
+					return err
+				}
+			}
+		}
+		if start.Walk {
+			return startWalk(ctx, tx)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("begin session %d in stock store: %w", start.Session, err)
+	}
+	s.relay.mu.Lock()
+	defer s.relay.mu.Unlock()
+	s.relay.begin(start.Session)
+	return nil
+}
+
+// Pending implements connector.RelayStore. A page is outbox rows of about 2,000
+// cells together, each cell once; or a stretch of a walk, which may come without
+// a level when the cells that it passed need none. There is nothing to publish
+// when Done is nil.
+func (s *Store) Pending(ctx context.Context, session uint64) (connector.Pending, error) {
+	s.relay.mu.Lock()
+	s.relay.begin(session)
+	walkFirst := s.relay.walkNext
+	s.relay.walkNext = false
+	s.relay.mu.Unlock()
+
+	if walkFirst {
+		if p, err := s.pendingWalk(ctx, session); err != nil || p.Done != nil {
+			return p, err
+		}
+	}
+	p, err := s.pendingOutbox(ctx, session)
+	if err != nil || p.Done != nil {
+		s.relay.mu.Lock()
+		s.relay.walkNext = true
+		s.relay.mu.Unlock()
+		return p, err
+	}
+	if walkFirst {
+		return p, nil
+	}
+	return s.pendingWalk(ctx, session)
+}
+
+func (s *Store) pendingOutbox(ctx context.Context, session uint64) (connector.Pending, error) {
+	s.relay.mu.Lock()
+	taken := s.relay.takenIDs()
+	s.relay.mu.Unlock()
+
+	var page outboxPage
+	err := s.db.read(ctx, func(r reader) error { return r.outboxPage(ctx, taken, pageCells, &page) })
+	if err != nil {
+		return connector.Pending{}, fmt.Errorf("read outbox of stock store: %w", err)
+	}
+	if page.session != session {
+		return connector.Pending{}, staleSession(session, page.session)
+	}
+	if len(page.ids) == 0 {
+		return connector.Pending{}, nil
+	}
+	failpoint.Hit("relay.read")
+	s.relay.mu.Lock()
+	defer s.relay.mu.Unlock()
+	for _, id := range page.ids {
+		s.relay.taken[id] = true
+	}
+	return connector.Pending{Levels: page.cells.levels(time.Now()), Done: done{ids: page.ids}}, nil
+}
+
+func staleSession(session, held uint64) error {
+	return fmt.Errorf("session %d is not the store's, which is %d: %w", session, held, connector.ErrFenced)
+}
+
+// Published implements connector.RelayStore. done are values of Done from
+// Pending, in the order in which it returned them. The zero place leaves the
+// remembered one as it is.
+func (s *Store) Published(ctx context.Context, session uint64, place connector.Place, dones []any) error {
+	var ids []int64
+	walks := make(map[int64]walkStep)
+	for _, d := range dones {
+		d := d.(done)
+		ids = append(ids, d.ids...)
+		if d.walk != nil {
+			walks[d.walk.id] = *d.walk
+		}
+	}
+	err := s.db.write(ctx, lazy, func(tx transaction) error {
+		if err := rememberPlace(ctx, tx, session, place); err != nil {
+			return err
+		}
+		if len(ids) > 0 {
+			if err := tx.deleteOutbox(ctx, ids); err != nil {
+				return err
+			}
+		}
+		for _, w := range walks {
+			if err := w.keep(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("remove published levels from stock store: %w", err)
+	}
+	s.relay.mu.Lock()
+	defer s.relay.mu.Unlock()
+	for _, id := range ids {
+		delete(s.relay.taken, id)
+	}
+	for id, w := range walks {
+		if w.end {
+			delete(s.relay.walks, id)
+		}
+	}
+	failpoint.Hit("relay.done")
+	return nil
+}
+
+// rememberPlace moves the remembered place and, with the row, locks the session
+// until the transaction ends.
+func rememberPlace(ctx context.Context, tx transaction, session uint64, place connector.Place) error {
+	sql := `update store_meta set levels_stream = $2, levels_session = $3, levels_sequence = $4 where session = $1`
+	args := []any{int64(session), place.Stream, int64(place.Session), int64(place.Sequence)} //nolint:gosec // below 2^53
+	if place == (connector.Place{}) {
+		sql, args = `update store_meta set session = session where session = $1`, args[:1]
+	}
+	n, err := tx.exec(ctx, sql, args...)
+	if err == nil && n == 0 {
+		return fmt.Errorf("session %d is not the store's: %w", session, connector.ErrFenced)
+	}
+	return err
+}
+
+// Wake implements connector.RelayStore.
+func (s *Store) Wake() <-chan struct{} { return s.wake }
+
+// wakeRelay signals Wake for a notification from sender.
+func (s *Store) wakeRelay(sender string) {
+	if sender == s.sender {
+		return
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// signal tells the relay, here or in another process, that there is something to publish.
+func (s *Store) signal() {
+	s.wakeRelay("")
+	select {
+	case s.notify <- struct{}{}:
+	default:
+	}
+}
+
+// notifyPause is the least time between notifications.
+const notifyPause = 5 * time.Millisecond
+
+// notifyOthers notifies the relays of other processes, until ctx ends. One
+// session runs at a time: as long as it is here, nobody else needs to know.
+func (s *Store) notifyOthers(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.notify:
+		}
+		if s.relay.active() {
+			continue
+		}
+		if err := s.db.notify(ctx, s.channel(), s.sender); err != nil && ctx.Err() == nil {
+			// A relay that misses it polls.
+			s.log.DebugContext(ctx, "notification of other processes failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(notifyPause):
+		}
+	}
+}
+
+// channel names the notifications of this store.
+func (s *Store) channel() string { return "tailstock_" + s.id }
