@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,8 +16,11 @@ import (
 // role, the slot, then the publication and each table. It only reads, with
 // SELECT and SHOW, apart from opening and closing a replication connection; it
 // needs no right but LOGIN, REPLICATION and SELECT on the tables. What cannot be
-// looked at because something else is missing has no finding.
+// looked at because something else is missing has no finding. It takes no longer
+// than a minute, also when the server accepts connections and does not answer.
 func (s *Source) Check(ctx context.Context) []cdc.Finding {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
 	c := &check{cfg: s.cfg}
 	conn, err := s.cfg.connectReader(ctx)
 	if err != nil {
@@ -40,6 +44,9 @@ func (s *Source) Check(ctx context.Context) []cdc.Finding {
 	c.checkCatalog(ctx, conn, s.wanted)
 	return c.findings
 }
+
+// checkTimeout is long enough for a catalog of many thousand tables.
+const checkTimeout = time.Minute
 
 // check gathers findings.
 type check struct {

@@ -12,9 +12,11 @@ import (
 // Sample reads at most n rows of a wanted table, in no particular order, with
 // the columns and the exact values that the stream would bring, on a connection
 // of its own. Where the publication has a row filter, it applies. The
-// publication need not exist yet. It fails with *cdc.SetupError if the table,
+// publication need not exist yet. It takes two minutes at most. It fails with *cdc.SetupError if the table,
 // its columns, its key or the right to read it are missing.
 func (s *Source) Sample(ctx context.Context, table cdc.TableName, n int) (*cdc.Table, []cdc.Row, error) {
+	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
+	defer cancel()
 	columns, ok := s.wanted[table]
 	if !ok {
 		return nil, nil, fmt.Errorf("sample table %s: it is not one of the captured tables", table)
@@ -65,8 +67,11 @@ func (r *relation) sample(ctx context.Context, conn *pgx.Conn, n int) ([]cdc.Row
 
 // Describe returns a table of the database with all of its columns, wanted or
 // not, and its key. It fails with *cdc.SetupError if there is no such table, or
-// if it has no key; the publication and the right to read play no part.
+// if it has no key; the publication and the right to read play no part. It takes
+// two minutes at most.
 func (s *Source) Describe(ctx context.Context, table cdc.TableName) (*cdc.Table, error) {
+	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
+	defer cancel()
 	conn, err := s.cfg.connectReader(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("describe table %s: %w", table, err)

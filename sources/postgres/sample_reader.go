@@ -4,15 +4,20 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"tailstock/connector/cdc"
 )
 
-// readTimeout bounds one statement that reads rows, in milliseconds. Such a
-// statement waits for DDL on its table to end.
-const readTimeout = 60_000
+const (
+	// readTimeout bounds one statement that reads rows, on the server. Such a
+	// statement waits for DDL on its table to end.
+	readTimeout = time.Minute
+	// sampleTimeout bounds Sample and Describe, also when the server does not answer.
+	sampleTimeout = 2 * time.Minute
+)
 
 // connectReader opens a connection on which rows of the wanted tables are read.
 // Names resolve to the system catalogs alone, so that no function or operator
@@ -26,7 +31,7 @@ func (c Config) connectReader(ctx context.Context) (*pgx.Conn, error) {
 	}
 	settings := fmt.Sprintf(`SET search_path = pg_catalog, pg_temp; SET row_security = off;
 		SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off;
-		SET statement_timeout = %d; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0`, readTimeout)
+		SET statement_timeout = %d; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0`, readTimeout.Milliseconds())
 	if _, err := conn.Exec(ctx, settings); err != nil {
 		_ = conn.Close(ctx)
 		return nil, fmt.Errorf("connect: set up the session: %w", err)
