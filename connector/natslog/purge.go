@@ -1,0 +1,177 @@
+package natslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tailstock/connector"
+)
+
+// When a log is fuller than spaceHigh, applied messages go even if they are
+// younger than the window that is kept, down to about spaceLow. In percent.
+const (
+	spaceHigh = 80
+	spaceLow  = 70
+)
+
+// Purge removes messages that every registered store has applied and that are
+// older than keep. When the log is more than 80 % full, it removes applied
+// messages whatever their age. It never removes the newest message, and nothing
+// at all while no store is registered, or while one reports a position that the
+// log does not have or another log.
+func (r *run) Purge(ctx context.Context, keep time.Duration) (connector.Usage, error) {
+	info, err := r.info(ctx)
+	if err != nil {
+		return connector.Usage{}, err
+	}
+	p := &purger{run: r, find: finder{r.nc, r.stream, r.subject}, info: info}
+	if err := p.readReports(ctx); err != nil {
+		return connector.Usage{}, err
+	}
+	cut, err := p.cut(ctx, keep)
+	if err != nil {
+		return connector.Usage{}, err
+	}
+	if cut > info.State.FirstSeq {
+		if err := p.purge(ctx, cut); err != nil {
+			return connector.Usage{}, err
+		}
+		if p.info, err = r.info(ctx); err != nil {
+			return connector.Usage{}, err
+		}
+	}
+	return p.usage(), nil
+}
+
+// makeRoom purges a log that is nearly full, so that a run can begin with its
+// first message. What no store has applied stays.
+func (r *run) makeRoom(ctx context.Context, info *jetstream.StreamInfo) error {
+	if !crowded(info) {
+		return nil
+	}
+	_, err := r.Purge(ctx, everything)
+	return err
+}
+
+// everything is a window that keeps all that there is room for.
+const everything = 100 * 365 * 24 * time.Hour
+
+func crowded(info *jetstream.StreamInfo) bool {
+	return info.Config.MaxBytes > 0 && info.State.Bytes/spaceHigh > uint64(info.Config.MaxBytes)/100
+}
+
+func (r *run) info(ctx context.Context) (*jetstream.StreamInfo, error) {
+	ctx, cancel := withRequestTimeout(ctx)
+	defer cancel()
+	s, err := r.js.Stream(ctx, r.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, r.changed("it was deleted")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at stream %s: %w", r.stream, err)
+	}
+	info := s.CachedInfo()
+	if id := info.Config.Metadata[metadataID]; id != r.start.LogID {
+		return nil, r.changed("it is now log %q", id)
+	}
+	return info, nil
+}
+
+// purger decides how much of a log may go.
+type purger struct {
+	run  *run
+	find finder
+	info *jetstream.StreamInfo
+
+	stores int
+	// applied is the newest message that every store has applied; found says
+	// that there is one.
+	applied located
+	found   bool
+}
+
+// readReports finds the message that the slowest registered store has applied.
+func (p *purger) readReports(ctx context.Context) error {
+	reports, err := readReports(ctx, p.run.state, reportKey(p.run.log.source, "*"))
+	if err != nil {
+		return err
+	}
+	p.stores = len(reports)
+	var slowest *KeptReport
+	for i := range reports {
+		if reports[i].LogID != p.run.start.LogID {
+			return nil
+		}
+		if slowest == nil || reports[i].Position.Before(slowest.Position) {
+			slowest = &reports[i]
+		}
+	}
+	if slowest == nil || slowest.Position.IsZero() {
+		return nil
+	}
+	s := p.info.State
+	p.applied, err = p.find.exact(ctx, slowest.Position, slowest.Sequence, s.FirstSeq, s.LastSeq)
+	if errors.Is(err, errNoMessage) {
+		return nil
+	}
+	p.found = err == nil
+	return err
+}
+
+// cut returns the sequence of the first message to keep.
+func (p *purger) cut(ctx context.Context, keep time.Duration) (uint64, error) {
+	s := p.info.State
+	if !p.found {
+		return s.FirstSeq, nil
+	}
+	limit := min(p.applied.Sequence+1, s.LastSeq)
+	before := time.Now().Add(-keep)
+	young, err := p.find.search(ctx, s.FirstSeq, limit, func(m located) bool { return m.Time.After(before) })
+	if err != nil {
+		return 0, err
+	}
+	return min(limit, max(young, p.roomy())), nil
+}
+
+// roomy returns the first sequence to keep for the log to have room again, by the
+// average size of its messages; the first that there is if it has room.
+func (p *purger) roomy() uint64 {
+	s := p.info.State
+	if !crowded(p.info) {
+		return s.FirstSeq
+	}
+	excess := s.Bytes - uint64(p.info.Config.MaxBytes)/100*spaceLow
+	return s.FirstSeq + uint64(float64(s.Msgs)*float64(excess)/float64(s.Bytes)) + 1
+}
+
+// purge removes everything below sequence cut. The connection has not been
+// broken since the reports were compared with the log, and a server loses data
+// only by being restarted: so the sequences still mean what they meant.
+func (p *purger) purge(ctx context.Context, cut uint64) error {
+	ctx, cancel := withRequestTimeout(ctx)
+	defer cancel()
+	s, err := p.run.js.Stream(ctx, p.run.stream)
+	if err == nil {
+		err = s.Purge(ctx, jetstream.WithPurgeSequence(cut))
+	}
+	if err != nil {
+		return fmt.Errorf("purge stream %s up to %d: %w", p.run.stream, cut, err)
+	}
+	return nil
+}
+
+func (p *purger) usage() connector.Usage {
+	s := p.info.State
+	u := connector.Usage{
+		Bytes: s.Bytes, MaxBytes: uint64(max(p.info.Config.MaxBytes, 0)),
+		Messages: s.Msgs, Unapplied: s.Msgs, Stores: p.stores,
+	}
+	if p.found {
+		u.Unapplied = s.LastSeq - p.applied.Sequence
+	}
+	return u
+}
