@@ -1,11 +1,12 @@
 package privateserver
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 )
 
@@ -13,7 +14,7 @@ import (
 type MissingError struct {
 	// Server is what is missing: "PostgreSQL", "Redis".
 	Server string
-	// Install is the command that installs it on Debian and its kin.
+	// Install is the command that installs it.
 	Install string
 }
 
@@ -22,52 +23,63 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s is not installed; to install it: %s", e.Server, e.Install)
 }
 
+// oldestPostgres is the oldest major version that Tailstock supports.
+const oldestPostgres = 13
+
 // postgresBin returns the directory with the binaries of the wanted major
 // version, or of the newest one if major is 0.
 func postgresBin(major int) (string, error) {
-	dirs, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	dirs, err := filepath.Glob("/usr/lib/postgresql/*/bin") // where Debian and its kin have them
 	if err != nil {
 		return "", err
 	}
-	sort.Slice(dirs, func(i, j int) bool { return majorOf(dirs[i]) > majorOf(dirs[j]) })
-	if major != 0 {
-		dirs = append(dirs, embeddedBins(major)...)
-	}
+	slices.SortFunc(dirs, func(a, b string) int { return cmp.Compare(majorOf(b), majorOf(a)) })
 	for _, dir := range dirs {
-		wanted := major == 0 || majorOf(dir) == major || filepath.Base(filepath.Dir(dir)) == "native"
-		if wanted && executable(filepath.Join(dir, "initdb")) && executable(filepath.Join(dir, "postgres")) {
+		if found := majorOf(dir); (found == major || major == 0 && found >= oldestPostgres) && hasServer(dir) {
 			return dir, nil
 		}
 	}
-	if path, err := exec.LookPath("initdb"); err == nil && major == 0 {
+	if major != 0 {
+		return embeddedBin(major)
+	}
+	if path, err := exec.LookPath("initdb"); err == nil && hasServer(filepath.Dir(path)) {
 		return filepath.Dir(path), nil
 	}
-	if major == 0 {
-		return "", &MissingError{Server: "PostgreSQL", Install: "apt-get install postgresql-15"}
-	}
-	return "", &MissingError{Server: fmt.Sprintf("PostgreSQL %d", major), Install: "make postgres-versions"}
+	return "", &MissingError{Server: "PostgreSQL", Install: "apt-get install postgresql"}
 }
 
 // majorOf reads the version out of "/usr/lib/postgresql/15/bin".
 func majorOf(dir string) int {
-	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+	n, err := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+	if err != nil {
+		return 0
+	}
 	return n
 }
 
-// embeddedBins lists where "make postgres-versions" puts other major versions.
-func embeddedBins(major int) []string {
-	var out []string
+func hasServer(dir string) bool {
+	return executable(filepath.Join(dir, "initdb")) && executable(filepath.Join(dir, "postgres"))
+}
+
+// embeddedBin finds what "make postgres-versions" installs, in the working
+// directory or above it.
+func embeddedBin(major int) (string, error) {
 	dir, err := os.Getwd()
-	for err == nil {
-		out = append(out, filepath.Join(dir, "scripts", "postgres-versions", "node_modules",
-			fmt.Sprintf("postgres-%d", major), "native", "bin"))
+	if err != nil {
+		return "", err
+	}
+	for {
+		bin := filepath.Join(dir, "scripts", "postgres-versions", "node_modules",
+			fmt.Sprintf("postgres-%d", major), "native", "bin")
+		if hasServer(bin) {
+			return bin, nil
+		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			break
+			return "", &MissingError{Server: fmt.Sprintf("PostgreSQL %d", major), Install: "make postgres-versions"}
 		}
 		dir = parent
 	}
-	return out
 }
 
 func executable(path string) bool {

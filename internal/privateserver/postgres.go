@@ -2,14 +2,16 @@ package privateserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,133 +31,101 @@ type PostgresOptions struct {
 }
 
 // Postgres is a private PostgreSQL server with a superuser "postgres" that needs
-// no password. Its methods are not safe for concurrent use.
+// no password. Its methods may be called from several goroutines, but Start, Stop,
+// Kill and Close one at a time.
 type Postgres struct {
 	options PostgresOptions
 	bin     string
-	port    int
+	port    *reservation
 	process process
 }
 
 // StopMode is how a PostgreSQL server is shut down (pg_ctl's -m).
 type StopMode syscall.Signal
 
-// The modes: wait for clients, disconnect clients, or abort as in a crash.
+// Smart waits for clients to leave, Fast disconnects them, and Immediate aborts
+// without a checkpoint, so that the next start recovers as after a crash.
 const (
 	Smart     = StopMode(syscall.SIGTERM)
 	Fast      = StopMode(syscall.SIGINT)
 	Immediate = StopMode(syscall.SIGQUIT)
 )
 
+// closeTimeout bounds how long Close waits for a server to clean up behind itself.
+const closeTimeout = 3 * time.Second
+
 // StartPostgres makes a database cluster in o.Dir, unless there is one, and
-// starts a server on it. It fails with *MissingError if PostgreSQL is not installed.
+// starts a server on it. It blocks until the server answers, at most a minute.
+// The server outlives ctx. It fails with *MissingError if PostgreSQL is not installed.
 func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	bin, err := postgresBin(o.Major)
 	if err != nil {
 		return nil, err
 	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, fmt.Errorf("start PostgreSQL: %w", err)
+	}
 	if err := makeDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("make directory of PostgreSQL: %w", err)
 	}
-	port, err := freePort()
+	port, err := reservePort()
 	if err != nil {
-		return nil, fmt.Errorf("find a port for PostgreSQL: %w", err)
+		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	p := &Postgres{options: o, bin: bin, port: port}
 	p.process = process{name: "PostgreSQL", log: filepath.Join(o.Dir, "postgres.log")}
+	if err := p.open(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func (p *Postgres) open(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(p.dataDir(), "PG_VERSION")); err != nil {
 		if err := p.initialise(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, p.Start(ctx)
+	return p.Start(ctx)
 }
 
 func (p *Postgres) dataDir() string { return filepath.Join(p.options.Dir, "data") }
 
-// initialise fills the data directory from a template that is made once per
-// version and machine: copying is several times faster than initdb.
-func (p *Postgres) initialise(ctx context.Context) error {
-	template, err := p.template(ctx)
-	if err != nil {
-		return err
-	}
-	return p.asServer(ctx, "cp", "-a", template, p.dataDir())
-}
-
-func (p *Postgres) template(ctx context.Context) (string, error) {
-	version, err := exec.CommandContext(ctx, filepath.Join(p.bin, "postgres"), "--version").Output() //nolint:gosec // found by us
-	if err != nil {
-		return "", fmt.Errorf("ask PostgreSQL for its version: %w", err)
-	}
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("tailstock-postgres-%x-%d", fnv(string(version)), os.Getuid()))
-	if _, err := os.Stat(filepath.Join(dir, "data", "PG_VERSION")); err == nil {
-		return filepath.Join(dir, "data"), nil
-	}
-	// Several processes may come here at once: each makes its own, one rename wins.
-	building, err := os.MkdirTemp("", "tailstock-initdb-")
-	if err != nil {
-		return "", err
-	}
-	if err := makeDir(building); err != nil {
-		return "", err
-	}
-	err = p.asServer(ctx, filepath.Join(p.bin, "initdb"), "-D", filepath.Join(building, "data"),
-		"-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
-	if err != nil {
-		return "", err
-	}
-	if err := os.Rename(building, dir); err != nil {
-		defer os.RemoveAll(building)
-		if _, err := os.Stat(filepath.Join(dir, "data", "PG_VERSION")); err != nil {
-			return "", fmt.Errorf("keep PostgreSQL template: %w", err)
-		}
-	}
-	return filepath.Join(dir, "data"), nil
-}
-
-func fnv(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return h
-}
-
-// asServer runs a command as the server's user.
-func (p *Postgres) asServer(ctx context.Context, path string, args ...string) error {
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: unprivileged()}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", filepath.Base(path), err, out)
-	}
-	return nil
-}
-
-// Start starts the server again after a stop, on the same port and data.
+// Start starts the server again after a stop, on the same port and data. It
+// blocks until the server answers, at most a minute.
 func (p *Postgres) Start(ctx context.Context) error {
+	if err := p.dropStaleLock(); err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
 	settings := map[string]string{
-		"listen_addresses": "127.0.0.1", "port": strconv.Itoa(p.port), "unix_socket_directories": p.options.Dir,
+		"listen_addresses": "127.0.0.1", "port": strconv.Itoa(p.Port()), "unix_socket_directories": p.options.Dir,
 		"wal_level": "logical", "max_wal_senders": "10", "max_replication_slots": "10",
 		// synchronous_commit stays on: logical decoding sees flushed log only.
 		"fsync": "off",
-		// A long-gone server's file must not keep this one from starting.
-		"restart_after_crash": "on",
 	}
-	for k, v := range p.options.Settings {
-		settings[k] = v
-	}
-	names := make([]string, 0, len(settings))
-	for k := range settings {
-		names = append(names, k)
-	}
-	sort.Strings(names)
+	maps.Copy(settings, p.options.Settings)
 	args := []string{"-D", p.dataDir()}
-	for _, k := range names {
-		args = append(args, "-c", k+"="+settings[k])
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, "-c", name+"="+settings[name])
 	}
 	return p.process.start(ctx, p.ready, filepath.Join(p.bin, "postgres"), args...)
+}
+
+// dropStaleLock removes the lock file of a server that was killed if its process
+// id was given to another process since: PostgreSQL would take that for the old
+// server and refuse to start, and ids come round within minutes of a crash test.
+func (p *Postgres) dropStaleLock() error {
+	path := filepath.Join(p.dataDir(), "postmaster.pid")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil //nolint:nilerr // without the file there is no lock
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil || ended(pid) || serves(pid, p.dataDir()) {
+		return nil //nolint:nilerr // PostgreSQL judges these right
+	}
+	return os.Remove(path)
 }
 
 func (p *Postgres) ready(ctx context.Context) error {
@@ -172,7 +142,7 @@ func (p *Postgres) ready(ctx context.Context) error {
 func (p *Postgres) BinDir() string { return p.bin }
 
 // Port returns the TCP port on 127.0.0.1.
-func (p *Postgres) Port() int { return p.port }
+func (p *Postgres) Port() int { return p.port.port }
 
 // PID returns the server's process id, 0 if it does not run.
 func (p *Postgres) PID() int { return p.process.pid() }
@@ -183,7 +153,7 @@ func (p *Postgres) DSN(database string) string { return p.UserDSN("postgres", ""
 // UserDSN returns the URL of a database for a user with a password, empty for none.
 func (p *Postgres) UserDSN(name, password, database string) string {
 	u := url.URL{
-		Scheme: "postgres", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)),
+		Scheme: "postgres", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port())),
 		Path: database, RawQuery: "sslmode=disable", User: url.User(name),
 	}
 	if password != "" {
@@ -194,7 +164,7 @@ func (p *Postgres) UserDSN(name, password, database string) string {
 
 // SocketDSN returns the URL of a database by Unix socket.
 func (p *Postgres) SocketDSN(database string) string {
-	q := url.Values{"host": {p.options.Dir}, "port": {strconv.Itoa(p.port)}, "user": {"postgres"}}
+	q := url.Values{"host": {p.options.Dir}, "port": {strconv.Itoa(p.Port())}, "user": {"postgres"}}
 	u := url.URL{Scheme: "postgres", Path: "/" + database, RawQuery: q.Encode()}
 	return u.String()
 }
@@ -212,7 +182,8 @@ func (p *Postgres) CreateDatabase(ctx context.Context, name string) error {
 	return nil
 }
 
-// Stop shuts the server down and waits. When ctx ends first, the server is killed.
+// Stop shuts the server down and waits. When ctx ends first, the server is
+// killed and the cause returned.
 func (p *Postgres) Stop(ctx context.Context, mode StopMode) error {
 	if err := p.process.signal(syscall.Signal(mode)); err != nil {
 		return err
@@ -220,19 +191,28 @@ func (p *Postgres) Stop(ctx context.Context, mode StopMode) error {
 	return p.process.wait(ctx)
 }
 
-// Kill ends the server and its backends with SIGKILL.
+// Kill ends the server and its backends with SIGKILL and waits until they are gone.
 func (p *Postgres) Kill() { p.process.kill() }
 
-// Pause stops the server and its backends with SIGSTOP.
+// Pause stops the server and its backends with SIGSTOP: connections stay open and
+// nothing answers.
 func (p *Postgres) Pause() error { return p.process.signalTree(syscall.SIGSTOP) }
 
 // Continue lets a paused server go on.
 func (p *Postgres) Continue() error { return p.process.signalTree(syscall.SIGCONT) }
 
-// Close kills the server. Its directory is the caller's to remove.
+// Close ends the server, in any state, and gives its port back. It cannot be
+// started again. Its directory is the caller's to remove.
 func (p *Postgres) Close() error {
-	p.process.kill()
-	return nil
+	if p.PID() != 0 {
+		// A server that is killed leaves its System V memory segment behind, of which
+		// a machine has 4096; an immediate shutdown removes it.
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout) //nolint:forbidigo // Close has no caller's context
+		defer cancel()
+		_ = p.Continue()           // it may have ended
+		_ = p.Stop(ctx, Immediate) // kills it if it does not end by itself
+	}
+	return p.port.release()
 }
 
 // Log returns the path of the server's log.

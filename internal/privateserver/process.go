@@ -4,70 +4,113 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// process is a server process that dies with its owner.
+// process is a server process that dies with its owner. It may be started again
+// after it has ended. Its methods may be called from several goroutines.
 type process struct {
 	name string
 	log  string
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// cmd and exited are those of the newest start, nil before the first.
 	cmd    *exec.Cmd
 	exited chan struct{}
+	// logged is how long the log was at that start.
+	logged int64
 }
 
-// startTimeout bounds how long a server may take to answer.
-const startTimeout = 60 * time.Second
+const (
+	// startTimeout bounds how long a server may take to answer.
+	startTimeout = 60 * time.Second
+	// killTimeout bounds how long a killed child is waited for.
+	killTimeout = 5 * time.Second
+	// pollInterval is how often something that has no event is looked at.
+	pollInterval = 10 * time.Millisecond
+	// quotedLog is how much of a log an error quotes, in bytes.
+	quotedLog = 2000
+)
 
 // start runs the command and waits until ready says so. It fails with the end of
-// the server's log if the server ends first.
+// the server's log if the server ends first. The process outlives ctx.
 func (p *process) start(ctx context.Context, ready func(context.Context) error, path string, args ...string) error {
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644) //nolint:gosec // the server's user writes it too
+	exited, err := p.launch(path, args...)
 	if err != nil {
-		return err
+		return fmt.Errorf("start %s: %w", p.name, err)
+	}
+	return p.await(ctx, exited, ready)
+}
+
+func (p *process) launch(path string, args ...string) (<-chan struct{}, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running() {
+		return nil, errors.New("it runs already")
+	}
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644) //nolint:gosec // for whoever looks into a failure
+	if err != nil {
+		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(path, args...) //nolint:gosec,noctx // outlives ctx, which bounds the start alone
+	info, err := log.Stat()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, args...) //nolint:gosec,noctx // outlives the context, which bounds the start alone
 	cmd.Dir = filepath.Dir(p.log)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: unprivileged(), Setpgid: true}
+	cmd.SysProcAttr = attributes()
 	exited := make(chan struct{})
+	if err := runOnOwnThread(cmd, exited); err != nil {
+		return nil, err
+	}
+	p.cmd, p.exited, p.logged = cmd, exited, info.Size()
+	return exited, nil
+}
+
+// runOnOwnThread starts cmd and closes exited when it has ended. The kernel sends
+// the parent-death signal when the thread that started the child ends (prctl(2),
+// PR_SET_PDEATHSIG), so that thread is kept for as long as the child lives.
+func runOnOwnThread(cmd *exec.Cmd, exited chan<- struct{}) error {
 	started := make(chan error, 1)
 	go func() {
-		// The parent-death signal is tied to the thread that starts the child
-		// (prctl(2)), so that thread must live as long as the child does.
 		runtime.LockOSThread()
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait()
+			_ = cmd.Wait() // how a server ends is its owner's doing
 		}
 		close(exited)
 	}()
-	if err := <-started; err != nil {
-		return fmt.Errorf("start %s: %w", p.name, err)
+	return <-started
+}
+
+// running reports whether the process runs. The caller holds p.mu.
+func (p *process) running() bool {
+	if p.cmd == nil {
+		return false
 	}
-	p.mu.Lock()
-	p.cmd, p.exited = cmd, exited
-	p.mu.Unlock()
-	return p.await(ctx, exited, ready)
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
 }
 
 func (p *process) await(ctx context.Context, exited <-chan struct{}, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		err := ready(ctx)
@@ -85,27 +128,28 @@ func (p *process) await(ctx context.Context, exited <-chan struct{}, ready func(
 	}
 }
 
+// logTail returns the end of what was logged since the newest start.
 func (p *process) logTail() string {
-	text, err := os.ReadFile(p.log)
+	f, err := os.Open(p.log)
 	if err != nil {
 		return err.Error()
 	}
-	return strings.TrimSpace(string(text[max(0, len(text)-2000):]))
+	defer f.Close()
+	text, err := io.ReadAll(io.NewSectionReader(f, p.logged, 1<<20))
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(text[max(0, len(text)-quotedLog):]))
 }
 
 // pid returns the process id, 0 if the server does not run.
 func (p *process) pid() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cmd == nil || p.cmd.Process == nil {
+	if !p.running() {
 		return 0
 	}
-	select {
-	case <-p.exited:
-		return 0
-	default:
-		return p.cmd.Process.Pid
-	}
+	return p.cmd.Process.Pid
 }
 
 // signal sends sig to the server process.
@@ -119,42 +163,16 @@ func (p *process) signal(sig syscall.Signal) error {
 
 // signalTree sends sig to the server process and all of its children.
 func (p *process) signalTree(sig syscall.Signal) error {
-	pid := p.pid()
-	if pid == 0 {
-		return fmt.Errorf("signal %s: it does not run", p.name)
-	}
-	// The first signal may let children start more; a stopped parent cannot.
-	if err := syscall.Kill(pid, sig); err != nil {
+	if err := p.signal(sig); err != nil {
 		return err
 	}
-	for _, child := range children(pid) {
+	for _, child := range children(p.pid()) {
 		_ = syscall.Kill(child, sig) // it may have ended since it was listed
 	}
 	return nil
 }
 
-// children lists the direct children of pid, from proc(5).
-func children(pid int) []int {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	var out []int
-	for _, file := range stats {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		_, after, ok := strings.Cut(string(text), ") ")
-		fields := strings.Fields(after)
-		if !ok || len(fields) < 2 || fields[1] != strconv.Itoa(pid) {
-			continue
-		}
-		if n, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
-// wait waits for the server to end, and kills it when ctx does.
+// wait waits for the server to end, and kills it when ctx ends first.
 func (p *process) wait(ctx context.Context) error {
 	p.mu.Lock()
 	exited := p.exited
@@ -171,71 +189,39 @@ func (p *process) wait(ctx context.Context) error {
 	}
 }
 
-// kill ends the server and its children at once and waits for it.
+// kill ends the server and its children at once and waits until all are gone,
+// as a server that starts again on the same data demands.
 func (p *process) kill() {
 	pid := p.pid()
 	if pid == 0 {
 		return
 	}
-	tree := children(pid)
-	_ = syscall.Kill(pid, syscall.SIGKILL)
-	for _, child := range tree {
-		_ = syscall.Kill(child, syscall.SIGKILL)
+	// Stopped, it starts no more children while they are listed.
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	tree := append(children(pid), pid)
+	for _, member := range tree {
+		_ = syscall.Kill(member, syscall.SIGKILL) // it may have ended by itself
 	}
 	p.mu.Lock()
 	exited := p.exited
 	p.mu.Unlock()
 	<-exited
+	awaitGone(tree[:len(tree)-1])
 }
 
-// unprivileged returns the credential of "nobody" when the caller is root, whom
-// PostgreSQL refuses; otherwise nil.
-func unprivileged() *syscall.Credential {
-	if os.Getuid() != 0 {
-		return nil
-	}
-	u, err := user.Lookup("nobody")
-	if err != nil {
-		return &syscall.Credential{Uid: 65534, Gid: 65534}
-	}
-	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-}
-
-// makeDir makes dir, gives it to the server's user and makes its parents
-// traversable for that user.
-func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the server's user must enter it
-		return err
-	}
-	c := unprivileged()
-	if c == nil {
-		return nil
-	}
-	if err := os.Chown(dir, int(c.Uid), int(c.Gid)); err != nil {
-		return err
-	}
-	for parent := filepath.Dir(dir); parent != "/" && strings.HasPrefix(parent, os.TempDir()+"/"); parent = filepath.Dir(parent) {
-		info, err := os.Stat(parent)
-		if err != nil {
-			return err
-		}
-		if mode := info.Mode().Perm(); mode&0o011 != 0o011 {
-			if err := os.Chmod(parent, mode|0o011); err != nil {
-				return err
+// awaitGone waits until killed processes have let go of their memory. It gives up
+// on one that the kernel holds, or whose id another process was given.
+func awaitGone(pids []int) {
+	deadline := time.After(killTimeout)
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for _, pid := range pids {
+		for !ended(pid) {
+			select {
+			case <-tick.C:
+			case <-deadline:
+				return
 			}
 		}
 	}
-	return nil
-}
-
-// freePort returns a TCP port on loopback that nobody listens on now.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -14,42 +15,60 @@ import (
 	"time"
 )
 
+// redisTimeout bounds one command.
+const redisTimeout = 5 * time.Second
+
 // RedisOptions say what server to start.
 type RedisOptions struct {
 	// Dir is a directory of the server's own, made if missing.
 	Dir string
-	// AppendOnly keeps the data on disk, so that it survives a restart.
+	// AppendOnly keeps the data on disk, synced at every write, so that it survives a restart.
 	AppendOnly bool
 	// Args are added to the command line.
 	Args []string
 }
 
-// Redis is a private Redis (or Valkey) server. Its methods are not safe for concurrent use.
+// Redis is a private Redis (or Valkey) server. Its methods may be called from
+// several goroutines, but Start, Stop, Kill and Close one at a time.
 type Redis struct {
 	options RedisOptions
 	path    string
-	port    int
+	port    *reservation
 	process process
 }
 
-// StartRedis starts a server. It fails with *MissingError if Redis is not installed.
+// StartRedis starts a server and blocks until it answers, at most a minute. The
+// server outlives ctx. It fails with *MissingError if Redis is not installed.
 func StartRedis(ctx context.Context, o RedisOptions) (*Redis, error) {
-	path, err := exec.LookPath("redis-server")
+	path, err := redisBinary()
 	if err != nil {
-		if path, err = exec.LookPath("valkey-server"); err != nil {
-			return nil, &MissingError{Server: "Redis", Install: "apt-get install redis-server"}
-		}
+		return nil, err
+	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, fmt.Errorf("start Redis: %w", err)
 	}
 	if err := makeDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("make directory of Redis: %w", err)
 	}
-	port, err := freePort()
+	port, err := reservePort()
 	if err != nil {
-		return nil, fmt.Errorf("find a port for Redis: %w", err)
+		return nil, fmt.Errorf("start Redis: %w", err)
 	}
 	r := &Redis{options: o, path: path, port: port}
 	r.process = process{name: "Redis", log: filepath.Join(o.Dir, "redis.log")}
-	return r, r.Start(ctx)
+	if err := r.Start(ctx); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func redisBinary() (string, error) {
+	for _, name := range []string{"redis-server", "valkey-server"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", &MissingError{Server: "Redis", Install: "apt-get install redis-server"}
 }
 
 // Start starts the server again after a stop, on the same port and directory.
@@ -59,7 +78,7 @@ func (r *Redis) Start(ctx context.Context) error {
 		appendOnly = "yes"
 	}
 	args := append([]string{
-		"--bind", "127.0.0.1", "--port", strconv.Itoa(r.port), "--dir", r.options.Dir,
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(r.Port()), "--dir", r.options.Dir,
 		"--save", "", "--appendonly", appendOnly, "--appendfsync", "always",
 	}, r.options.Args...)
 	return r.process.start(ctx, r.ready, r.path, args...)
@@ -73,21 +92,27 @@ func (r *Redis) ready(ctx context.Context) error {
 	return err
 }
 
+func (r *Redis) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.Port())) }
+
+// Port returns the TCP port on 127.0.0.1.
+func (r *Redis) Port() int { return r.port.port }
+
 // URL returns the server's redis:// URL.
-func (r *Redis) URL() string { return "redis://127.0.0.1:" + strconv.Itoa(r.port) }
+func (r *Redis) URL() string { return "redis://" + r.address() }
 
 // PID returns the server's process id, 0 if it does not run.
 func (r *Redis) PID() int { return r.process.pid() }
 
-// Do sends one command and returns its reply, for replies of one line or string.
+// Do sends one command and returns its reply, for replies of one line or string;
+// nil is "".
 func (r *Redis) Do(ctx context.Context, command ...string) (string, error) {
 	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port)))
+	c, err := d.DialContext(ctx, "tcp", r.address())
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(redisTimeout)); err != nil {
 		return "", err
 	}
 	var b strings.Builder
@@ -95,26 +120,34 @@ func (r *Redis) Do(ctx context.Context, command ...string) (string, error) {
 	for _, word := range command {
 		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(word), word)
 	}
-	if _, err := c.Write([]byte(b.String())); err != nil {
+	if _, err := io.WriteString(c, b.String()); err != nil {
 		return "", err
 	}
-	in := bufio.NewReader(c)
+	return readReply(bufio.NewReader(c))
+}
+
+// readReply reads a reply of the protocol RESP2: a line, an error or a string.
+func readReply(in *bufio.Reader) (string, error) {
 	line, err := in.ReadString('\n')
 	if err != nil {
 		return "", err
 	}
-	line = strings.TrimSuffix(line, "\r\n")
-	switch line[0] {
+	kind, rest := line[0], strings.TrimSuffix(line[1:], "\r\n")
+	switch kind {
+	case '+', ':':
+		return rest, nil
 	case '-':
-		return "", errors.New(line[1:])
+		return "", errors.New(rest)
 	case '$':
-		if line == "$-1" {
-			return "", nil
+		n, err := strconv.Atoi(rest)
+		if err != nil || n < 0 {
+			return "", err
 		}
-		text, err := in.ReadString('\n')
-		return strings.TrimSuffix(text, "\r\n"), err
+		text := make([]byte, n)
+		_, err = io.ReadFull(in, text)
+		return string(text), err
 	default:
-		return line[1:], nil
+		return "", fmt.Errorf("reply %q is not of one line or string", line)
 	}
 }
 
@@ -124,7 +157,8 @@ func (r *Redis) Flush(ctx context.Context) error {
 	return err
 }
 
-// Stop shuts the server down and waits. When ctx ends first, the server is killed.
+// Stop shuts the server down and waits. When ctx ends first, the server is
+// killed and the cause returned.
 func (r *Redis) Stop(ctx context.Context) error {
 	if err := r.process.signal(syscall.SIGTERM); err != nil {
 		return err
@@ -132,17 +166,21 @@ func (r *Redis) Stop(ctx context.Context) error {
 	return r.process.wait(ctx)
 }
 
-// Kill ends the server with SIGKILL.
+// Kill ends the server with SIGKILL and waits until it is gone.
 func (r *Redis) Kill() { r.process.kill() }
 
-// Pause stops the server with SIGSTOP.
+// Pause stops the server with SIGSTOP: connections stay open and nothing answers.
 func (r *Redis) Pause() error { return r.process.signal(syscall.SIGSTOP) }
 
 // Continue lets a paused server go on.
 func (r *Redis) Continue() error { return r.process.signal(syscall.SIGCONT) }
 
-// Close kills the server. Its directory is the caller's to remove.
+// Close kills the server, in any state, and gives its port back. It cannot be
+// started again. Its directory is the caller's to remove.
 func (r *Redis) Close() error {
 	r.process.kill()
-	return nil
+	return r.port.release()
 }
+
+// Log returns the path of the server's log.
+func (r *Redis) Log() string { return r.process.log }
