@@ -88,6 +88,7 @@ func checkFence(locked lockedSource, b connector.Batch) error {
 
 // applyRows writes what a folded batch says: contributions, cells, problems, outbox.
 func (s *Store) applyRows(ctx context.Context, tx transaction, book *feedBook, f *fold) (connector.Applied, error) {
+	f.sort()
 	r := &replacement{tx: tx, causes: f.causes, deltas: newDeltas(len(f.rows))}
 	if err := r.apply(ctx, f.rows); err != nil {
 		return connector.Applied{}, fmt.Errorf("replace contributions: %w", err)

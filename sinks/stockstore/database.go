@@ -26,6 +26,8 @@ type database interface {
 	// read runs f. Every statement of f sees one state of the database; two
 	// statements may see two.
 	read(ctx context.Context, f func(reader) error) error
+	// snapshot runs f, all of whose statements see one state of the database.
+	snapshot(ctx context.Context, f func(reader) error) error
 	// isDataError reports whether err blames the data of a statement.
 	isDataError(err error) bool
 	// notify tells the listeners of channel that sender changed something. It is
@@ -95,19 +97,22 @@ type storedLeg struct {
 	place uint64
 }
 
-// contributionChanges are the rows of contribution to write.
+// contributionChanges are the rows of contribution to write. Updates leave SKU
+// and location as they are, moves do not: most changes are of quantities alone,
+// and then no index needs to be touched.
 type contributionChanges struct {
-	inserts, updates []contributionWrite
-	deletes          []contributionWrite
+	inserts, updates, moves, deletes []contributionWrite
 }
 
-func (c *contributionChanges) len() int { return len(c.inserts) + len(c.updates) + len(c.deletes) }
+func (c *contributionChanges) len() int {
+	return len(c.inserts) + len(c.updates) + len(c.moves) + len(c.deletes)
+}
 
 func (c *contributionChanges) reset() {
-	clear(c.inserts)
-	clear(c.updates)
-	clear(c.deletes)
-	c.inserts, c.updates, c.deletes = c.inserts[:0], c.updates[:0], c.deletes[:0]
+	for _, list := range []*[]contributionWrite{&c.inserts, &c.updates, &c.moves, &c.deletes} {
+		clear(*list)
+		*list = (*list)[:0]
+	}
 }
 
 // contributionWrite is one row of contribution. For a delete, only its key and

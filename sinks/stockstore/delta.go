@@ -3,6 +3,8 @@ package stockstore
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"tailstock/connector/inventory"
 )
@@ -58,13 +60,15 @@ func (d *deltas) add(feed int32, c *inventory.Contribution, q inventory.Quantiti
 	return nil
 }
 
-// changed removes the cells that net to no change and returns the others.
+// changed removes the cells that net to no change and returns the others, in the
+// order of their keys.
 func (d *deltas) changed() []cellDelta {
-	kept := d.list[:0]
-	for i := range d.list {
-		if !d.list[i].zero() {
-			kept = append(kept, d.list[i])
+	kept := slices.DeleteFunc(d.list, func(c cellDelta) bool { return c.zero() })
+	slices.SortFunc(kept, func(a, b cellDelta) int {
+		if c := strings.Compare(string(a.SKU), string(b.SKU)); c != 0 {
+			return c
 		}
-	}
+		return strings.Compare(string(a.Location), string(b.Location))
+	})
 	return kept
 }

@@ -1,6 +1,10 @@
 package stockstore
 
 import (
+	"cmp"
+	"slices"
+	"strings"
+
 	"tailstock/connector/inventory"
 )
 
@@ -67,4 +71,12 @@ func (f *fold) truncate(feed int32) {
 			f.rows[i].good, f.rows[i].problem = nil, nil
 		}
 	}
+}
+
+// sort puts the rows in the order of their keys, as the tables have them: rows
+// that are neighbours are found on pages at hand.
+func (f *fold) sort() {
+	slices.SortFunc(f.rows, func(a, b rowChange) int {
+		return cmp.Or(cmp.Compare(a.feed, b.feed), strings.Compare(string(a.row), string(b.row)))
+	})
 }

@@ -91,6 +91,10 @@ func (p *postgres) read(ctx context.Context, f func(reader) error) error {
 	return f(&postgresReader{conn: conn.Conn()})
 }
 
+func (p *postgres) snapshot(ctx context.Context, f func(reader) error) error {
+	return p.transact(ctx, []string{"begin isolation level repeatable read read only"}, func(tx transaction) error { return f(tx) })
+}
+
 func (p *postgres) write(ctx context.Context, d durability, f func(transaction) error) error {
 	begin := []string{"begin isolation level read committed"}
 	if d == lazy {

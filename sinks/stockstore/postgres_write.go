@@ -61,7 +61,21 @@ func (t *postgresTx) changeContributions(_ context.Context, c *contributionChang
 	}
 	if len(c.updates) > 0 {
 		a := newContributionArrays(c.updates, causes)
-		t.queueExactly(len(c.updates), `update contribution c set sku = u.sku, location = u.location,
+		t.queueExactly(len(c.updates), `update contribution c set
+				on_hand = u.on_hand, committed = u.committed, unavailable = u.unavailable,
+				safety_stock = u.safety_stock, incoming = u.incoming,
+				run = u.run, number = u.number, committed_at = u.committed_at, transaction_id = u.transaction_id
+			from unnest($1::tid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+				$7::bigint[], $8::bigint[], $9::bigint[], $10::text[])
+				u(place, on_hand, committed, unavailable, safety_stock, incoming,
+				run, number, committed_at, transaction_id)
+			where c.ctid = u.place`,
+			tidsOf(c.updates), a.quantities[0], a.quantities[1], a.quantities[2], a.quantities[3], a.quantities[4],
+			a.runs, a.numbers, a.commitAt, a.transactions)
+	}
+	if len(c.moves) > 0 {
+		a := newContributionArrays(c.moves, causes)
+		t.queueExactly(len(c.moves), `update contribution c set sku = u.sku, location = u.location,
 				on_hand = u.on_hand, committed = u.committed, unavailable = u.unavailable,
 				safety_stock = u.safety_stock, incoming = u.incoming,
 				run = u.run, number = u.number, committed_at = u.committed_at, transaction_id = u.transaction_id
@@ -70,7 +84,7 @@ func (t *postgresTx) changeContributions(_ context.Context, c *contributionChang
 				u(place, sku, location, on_hand, committed, unavailable, safety_stock, incoming,
 				run, number, committed_at, transaction_id)
 			where c.ctid = u.place`,
-			tidsOf(c.updates), a.skus, a.locations,
+			tidsOf(c.moves), a.skus, a.locations,
 			a.quantities[0], a.quantities[1], a.quantities[2], a.quantities[3], a.quantities[4],
 			a.runs, a.numbers, a.commitAt, a.transactions)
 	}

@@ -79,10 +79,12 @@ func (r *replacement) compare(row *rowChange, first int, s *storedLeg) error {
 		if *c == s.Contribution {
 			return nil
 		}
-		r.changes.updates = append(r.changes.updates, contributionWrite{row.rowRef, c, s.place, row.goodCause})
+		write := contributionWrite{row.rowRef, c, s.place, row.goodCause}
 		if c.SKU == s.SKU && c.Location == s.Location {
+			r.changes.updates = append(r.changes.updates, write)
 			return r.deltas.add(row.feed, c, c.Quantities.Minus(s.Quantities), 0, row.goodCause)
 		}
+		r.changes.moves = append(r.changes.moves, write)
 		if err := r.withdraw(row, s); err != nil {
 			return err
 		}

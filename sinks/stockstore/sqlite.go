@@ -114,6 +114,8 @@ func (d *sqliteDB) read(ctx context.Context, f func(reader) error) error {
 	return err
 }
 
+func (d *sqliteDB) snapshot(ctx context.Context, f func(reader) error) error { return d.read(ctx, f) }
+
 func (d *sqliteDB) write(ctx context.Context, how durability, f func(transaction) error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

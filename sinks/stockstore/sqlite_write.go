@@ -71,18 +71,37 @@ func (t *sqliteTx) changeContributions(ctx context.Context, c *contributionChang
 			return err
 		}
 	}
-	const update = `update contribution set sku = $4, location = $5,
+	// An index is rewritten for every column that a statement sets, changed or not.
+	for i := range c.updates {
+		w, cause := &c.updates[i], &causes[c.updates[i].cause]
+		q := &w.Quantities
+		_, err := t.exec(ctx, `update contribution set
+				on_hand = $4, committed = $5, unavailable = $6, safety_stock = $7, incoming = $8,
+				run = $9, number = $10, committed_at = $11, transaction_id = $12
+			where feed = $1 and row_key = $2 and leg = $3`, w.feed, string(w.row), w.Leg,
+			int64(q[0]), int64(q[1]), int64(q[2]), int64(q[3]), int64(q[4]),
+			int64(cause.position.Run), int64(cause.position.Number), //nolint:gosec // 15 and 12 digits
+			cause.commit.CommittedAt.UnixMicro(), cause.commit.Transaction)
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.writeContributions(ctx, moveContribution, c.moves, causes); err != nil {
+		return err
+	}
+	return t.writeContributions(ctx, insertContribution, c.inserts, causes)
+}
+
+// Statements of writeContributions.
+const (
+	moveContribution = `update contribution set sku = $4, location = $5,
 			on_hand = $6, committed = $7, unavailable = $8, safety_stock = $9, incoming = $10,
 			run = $11, number = $12, committed_at = $13, transaction_id = $14
 		where feed = $1 and row_key = $2 and leg = $3`
-	const insert = `insert into contribution (feed, row_key, leg, sku, location,
+	insertContribution = `insert into contribution (feed, row_key, leg, sku, location,
 			on_hand, committed, unavailable, safety_stock, incoming, run, number, committed_at, transaction_id)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
-	if err := t.writeContributions(ctx, update, c.updates, causes); err != nil {
-		return err
-	}
-	return t.writeContributions(ctx, insert, c.inserts, causes)
-}
+)
 
 func (t *sqliteTx) writeContributions(ctx context.Context, sql string, writes []contributionWrite, causes []cause) error {
 	for i := range writes {
