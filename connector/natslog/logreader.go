@@ -61,16 +61,11 @@ func (c *Client) OpenLog(source string) connector.OpenLogFunc {
 }
 
 func (r *logReader) info(ctx context.Context) (*jetstream.StreamInfo, error) {
-	ctx, cancel := withRequestTimeout(ctx)
-	defer cancel()
-	s, err := r.js.Stream(ctx, r.find.stream)
+	info, err := streamInfo(ctx, r.js, r.find.stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, fmt.Errorf("stream %s: %w", r.find.stream, connector.ErrNoLog)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("look at stream %s: %w", r.find.stream, err)
-	}
-	return s.CachedInfo(), nil
+	return info, err
 }
 
 // Seek makes the first message with a position above p the next one.

@@ -50,6 +50,7 @@ type puller struct {
 	left     int // messages that open pulls may still bring
 	heard    time.Time
 
+	pending   uint64 // messages that there were to read at the start
 	delivered uint64 // consumer sequence of the last message
 	sequence  uint64 // stream sequence of the last message
 }
@@ -78,13 +79,14 @@ func openPuller(ctx context.Context, nc *nats.Conn, closed <-chan struct{}, js j
 	cfg.InactiveThreshold = consumerIdle
 	ctx, cancel := withRequestTimeout(ctx)
 	defer cancel()
-	if _, err := js.CreateConsumer(ctx, stream, cfg); err != nil {
+	consumer, err := js.CreateConsumer(ctx, stream, cfg)
+	if err != nil {
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			err = connector.ErrNoLog
 		}
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
-	var err error
+	p.pending = consumer.CachedInfo().NumPending
 	p.request, err = json.Marshal(map[string]any{"batch": batch, "expires": pullExpires, "idle_heartbeat": pullBeat})
 	if err != nil {
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
@@ -126,6 +128,17 @@ func (p *puller) next(ctx context.Context, wait <-chan time.Time) (pulled, bool,
 		out, err := p.place(m)
 		return out, err == nil, err
 	}
+}
+
+// expect returns a message that is known to be there.
+func (p *puller) expect(ctx context.Context) (pulled, error) {
+	timer := time.NewTimer(requestTimeout)
+	defer timer.Stop()
+	m, ok, err := p.next(ctx, timer.C)
+	if err == nil && !ok {
+		err = fmt.Errorf("read stream %s: the message after %d did not come", p.stream, p.sequence)
+	}
+	return m, err
 }
 
 func (p *puller) receive(ctx context.Context, wait <-chan time.Time) (*nats.Msg, error) {

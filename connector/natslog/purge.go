@@ -28,8 +28,8 @@ func (r *run) Purge(ctx context.Context, keep time.Duration) (connector.Usage, e
 	if err != nil {
 		return connector.Usage{}, err
 	}
-	p := &purger{run: r, find: finder{r.nc, r.stream, r.subject}, info: info}
-	if err := p.readReports(ctx); err != nil {
+	p := &purger{find: finder{r.nc, r.stream, r.subject}, info: info}
+	if err := p.readReports(ctx, r.state, r.log.source); err != nil {
 		return connector.Usage{}, err
 	}
 	cut, err := p.cut(ctx, keep)
@@ -37,7 +37,7 @@ func (r *run) Purge(ctx context.Context, keep time.Duration) (connector.Usage, e
 		return connector.Usage{}, err
 	}
 	if cut > info.State.FirstSeq {
-		if err := p.purge(ctx, cut); err != nil {
+		if err := r.purge(ctx, cut); err != nil {
 			return connector.Usage{}, err
 		}
 		if p.info, err = r.info(ctx); err != nil {
@@ -65,16 +65,13 @@ func crowded(info *jetstream.StreamInfo) bool {
 }
 
 func (r *run) info(ctx context.Context) (*jetstream.StreamInfo, error) {
-	ctx, cancel := withRequestTimeout(ctx)
-	defer cancel()
-	s, err := r.js.Stream(ctx, r.stream)
+	info, err := streamInfo(ctx, r.js, r.stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, r.changed("it was deleted")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look at stream %s: %w", r.stream, err)
+		return nil, err
 	}
-	info := s.CachedInfo()
 	if id := info.Config.Metadata[metadataID]; id != r.start.LogID {
 		return nil, r.changed("it is now log %q", id)
 	}
@@ -83,11 +80,10 @@ func (r *run) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 
 // purger decides how much of a log may go.
 type purger struct {
-	run  *run
 	find finder
 	info *jetstream.StreamInfo
 
-	stores int
+	reports []KeptReport
 	// applied is the newest message that every store has applied; found says
 	// that there is one.
 	applied located
@@ -95,26 +91,25 @@ type purger struct {
 }
 
 // readReports finds the message that the slowest registered store has applied.
-func (p *purger) readReports(ctx context.Context) error {
-	reports, err := readReports(ctx, p.run.state, reportKey(p.run.log.source, "*"))
-	if err != nil {
+func (p *purger) readReports(ctx context.Context, s *state, source string) error {
+	var err error
+	if p.reports, err = readReports(ctx, s, reportKey(source, "*")); err != nil {
 		return err
 	}
-	p.stores = len(reports)
 	var slowest *KeptReport
-	for i := range reports {
-		if reports[i].LogID != p.run.start.LogID {
+	for i := range p.reports {
+		if p.reports[i].LogID != p.info.Config.Metadata[metadataID] {
 			return nil
 		}
-		if slowest == nil || reports[i].Position.Before(slowest.Position) {
-			slowest = &reports[i]
+		if slowest == nil || p.reports[i].Position.Before(slowest.Position) {
+			slowest = &p.reports[i]
 		}
 	}
 	if slowest == nil || slowest.Position.IsZero() {
 		return nil
 	}
-	s := p.info.State
-	p.applied, err = p.find.exact(ctx, slowest.Position, slowest.Sequence, s.FirstSeq, s.LastSeq)
+	first, last := p.info.State.FirstSeq, p.info.State.LastSeq
+	p.applied, err = p.find.exact(ctx, slowest.Position, slowest.Sequence, first, last)
 	if errors.Is(err, errNoMessage) {
 		return nil
 	}
@@ -151,15 +146,15 @@ func (p *purger) roomy() uint64 {
 // purge removes everything below sequence cut. The connection has not been
 // broken since the reports were compared with the log, and a server loses data
 // only by being restarted: so the sequences still mean what they meant.
-func (p *purger) purge(ctx context.Context, cut uint64) error {
+func (r *run) purge(ctx context.Context, cut uint64) error {
 	ctx, cancel := withRequestTimeout(ctx)
 	defer cancel()
-	s, err := p.run.js.Stream(ctx, p.run.stream)
+	s, err := r.js.Stream(ctx, r.stream)
 	if err == nil {
 		err = s.Purge(ctx, jetstream.WithPurgeSequence(cut))
 	}
 	if err != nil {
-		return fmt.Errorf("purge stream %s up to %d: %w", p.run.stream, cut, err)
+		return fmt.Errorf("purge stream %s up to %d: %w", r.stream, cut, err)
 	}
 	return nil
 }
@@ -168,7 +163,7 @@ func (p *purger) usage() connector.Usage {
 	s := p.info.State
 	u := connector.Usage{
 		Bytes: s.Bytes, MaxBytes: uint64(max(p.info.Config.MaxBytes, 0)),
-		Messages: s.Msgs, Unapplied: s.Msgs, Stores: p.stores,
+		Messages: s.Msgs, Unapplied: s.Msgs, Stores: len(p.reports),
 	}
 	if p.found {
 		u.Unapplied = s.LastSeq - p.applied.Sequence
