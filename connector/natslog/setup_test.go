@@ -230,3 +230,26 @@ func background(t *testing.T) (context.Context, context.CancelFunc) {
 func resumeOf(run, number uint64) cdc.Resume {
 	return cdc.Resume(fmt.Sprintf("token %d.%d", run, number))
 }
+
+// restoreStream puts back the copy of one stream alone.
+func (w *world) restoreStream(saved, stream string) {
+	w.t.Helper()
+	to := filepath.Join(w.cfg.Embedded.Dir, "store", stream)
+	if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(filepath.Join(saved, stream)))); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) stream(name string) jetstream.Stream {
+	w.t.Helper()
+	s, err := w.admin(natslog.RoleDaemon).Stream(w.t.Context(), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// report is what store "s1" says when it has applied up to p.
+func (w *world) report(a *appended, p inventory.Position) connector.StoreReport {
+	return connector.StoreReport{Store: "s1", Source: "erp", LogID: a.run.Start().LogID, Position: p}
+}
