@@ -155,9 +155,12 @@ func (p *postgres) isDataError(err error) bool {
 
 func (p *postgres) dialect() string { return "postgres" }
 
+// hasStore reads the catalog as a table: to_regclass answers from a cache that
+// is not refreshed while a transaction waits for the advisory lock.
 func (p *postgres) hasStore(ctx context.Context, r reader) (bool, error) {
 	found := false
-	err := r.query(ctx, func(scan scanFunc) error { return scan(&found) }, `select to_regclass('store_meta') is not null`)
+	err := r.query(ctx, func(scan scanFunc) error { return scan(&found) },
+		`select exists (select 1 from pg_class where relname = 'store_meta' and pg_table_is_visible(oid))`)
 	return found, err
 }
 
