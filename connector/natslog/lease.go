@@ -98,6 +98,9 @@ func (l *Lease) acquire(ctx context.Context) error {
 	var since time.Time
 	for {
 		record, e, err := l.read(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err != nil {
 			return fmt.Errorf("take lease %s: %w", l.name, err)
 		}
@@ -122,9 +125,17 @@ func (l *Lease) acquire(ctx context.Context) error {
 func (r *leaseRecord) ttl() time.Duration { return time.Duration(r.TTL) * time.Millisecond }
 
 func (l *Lease) read(ctx context.Context) (leaseRecord, entry, error) {
+	ctx, cancel := l.bound(ctx)
+	defer cancel()
 	var record leaseRecord
 	e, err := l.state().read(ctx, leaseKey(l.name), &record)
 	return record, e, err
+}
+
+// bound gives a request a third of the ttl: a server that went away in the
+// middle of one leaves it unanswered, and another must fit before the lease ends.
+func (l *Lease) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, min(requestTimeout, l.ttl/3))
 }
 
 func (l *Lease) state() *state { return l.c.stateOn(l.c.nc, l.c.js) }
@@ -139,6 +150,8 @@ func (l *Lease) take(ctx context.Context, revision uint64) error {
 
 // write renews the record. mu must be held.
 func (l *Lease) write(ctx context.Context, revision uint64) error {
+	ctx, cancel := l.bound(ctx)
+	defer cancel()
 	record := leaseRecord{Holder: l.holder, Host: l.c.host, PID: os.Getpid(), Since: l.since, TTL: l.ttl.Milliseconds()}
 	next, err := l.state().write(ctx, leaseKey(l.name), record, revision)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -252,4 +253,33 @@ func (w *world) stream(name string) jetstream.Stream {
 // report is what store "s1" says when it has applied up to p.
 func (w *world) report(a *appended, p inventory.Position) connector.StoreReport {
 	return connector.StoreReport{Store: "s1", Source: "erp", LogID: a.run.Start().LogID, Position: p}
+}
+
+// msgOf is a stored message, to be sent again.
+func msgOf(m *jetstream.RawStreamMsg) *nats.Msg {
+	return &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}
+}
+
+// freeAddress is an address where a server can listen, again and again.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // only its address matters
+	return l.Addr().String()
+}
+
+// external connects to the world's server as to one that somebody else runs.
+func (w *world) external() *natslog.Client {
+	w.t.Helper()
+	cfg := w.cfg
+	cfg.Embedded, cfg.URL, cfg.NKey = nil, w.server.URL(), filepath.Join(w.cfg.Embedded.Dir, "daemon.nk")
+	c, err := natslog.Connect(w.t.Context(), cfg, natslog.Options{Name: "external"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = c.Close() })
+	return c
 }

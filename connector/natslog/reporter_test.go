@@ -1,0 +1,147 @@
+package natslog_test
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tailstock/connector"
+	"tailstock/connector/inventory"
+	"tailstock/connector/natslog"
+)
+
+var sampleReport = connector.StoreReport{
+	Store: "s1", Source: "erp", LogID: "0123456789abcdef",
+	Position: inventory.Position{Run: 1764000000000, Number: 42}, Sequence: 99,
+	Feeds: []connector.FeedReport{
+		{FeedName: inventory.FeedName{Table: "public.stock", Mapping: "9f2c51d07a3b8e64"}, State: connector.FeedActive},
+		{FeedName: inventory.FeedName{Table: "public.order_line", Mapping: "0011223344556677"}, State: connector.FeedStale},
+	},
+}
+
+// TestReportIsAnnouncedAndKept: every report goes out at once, and the newest is
+// kept, without a write for each.
+func TestReportIsAnnouncedAndKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	conn := w.admin(natslog.RoleDaemon).Conn()
+	sub, err := conn.SubscribeSync("inventory.report.erp.s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	p := w.client.Reporter(nil)
+	const n = 200
+	r := sampleReport
+	for i := range n {
+		r.Position.Number = uint64(i)
+		if err := p.Report(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		m, err := sub.NextMsg(10 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct{ Position string }
+		if err := json.Unmarshal(m.Data, &got); err != nil || got.Position != r.Position.String() {
+			t.Fatalf("announced %s, %v; want %s", got.Position, err, r.Position)
+		}
+	}
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.client.Reports(t.Context(), "erp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []natslog.KeptReport{{StoreReport: r}}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(natslog.KeptReport{}, "At")); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+	if time.Since(got[0].At).Abs() > time.Minute {
+		t.Errorf("kept at %s", got[0].At)
+	}
+	if state := w.stream("KV_INVENTORY_STATE").CachedInfo().State; state.LastSeq > n/10 {
+		t.Errorf("%d reports made %d writes", n, state.LastSeq)
+	}
+	if got, err := w.client.Reports(t.Context(), "wms"); err != nil || len(got) != 0 {
+		t.Errorf("reports about another source: %v, %v", got, err)
+	}
+}
+
+// TestFirstReportRegisters: a new store is registered without waiting.
+func TestFirstReportRegisters(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.client.Reporter(nil)
+	if err := p.Report(t.Context(), sampleReport); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the store is registered", func() bool {
+		got, err := w.client.Reports(t.Context(), "erp")
+		return err == nil && len(got) == 1
+	})
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReportRefusesStrangeNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.client.Reporter(nil)
+	for _, edit := range []func(r *connector.StoreReport){
+		func(r *connector.StoreReport) { r.Store = "a.b" }, func(r *connector.StoreReport) { r.Source = "*" },
+	} {
+		r := sampleReport
+		edit(&r)
+		if err := p.Report(t.Context(), r); err == nil {
+			t.Errorf("took %+v", r)
+		}
+	}
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReporterThatLostItsLease keeps nothing over another's report.
+func TestReporterThatLostItsLease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.keep(sampleReport)
+	old := w.client.Reporter(w.lease("store/erp", time.Minute)) // not held
+	r := sampleReport
+	r.Position.Number = 1
+	if err := old.Report(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	isErr(t, old.Close(t.Context()), connector.ErrLeaseLost)
+	got, err := w.client.Reports(t.Context(), "erp")
+	if err != nil || len(got) != 1 || got[0].Position != sampleReport.Position {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestReportWithoutServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.client.Reporter(nil)
+	if err := w.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the report fails", func() bool { return p.Report(t.Context(), sampleReport) != nil })
+	if err := p.Close(t.Context()); err == nil {
+		t.Error("a report that was never kept was forgotten in silence")
+	} else if errors.Is(err, connector.ErrLeaseLost) {
+		t.Errorf("got %v", err)
+	}
+}
