@@ -1,0 +1,87 @@
+# Everything that is done with this tree. Needs Go, git and make; servers and the
+# linter are installed by scripts/ when they are missing.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+DEMO_SECONDS ?= 60
+FUZZTIME ?= 10s
+BENCH_OUT ?= bench.txt
+BENCH_FLAGS ?=
+POSTGRES_VERSIONS ?= 13 14 15 16 17 18
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# What the tests must find, so that none is skipped for want of a server.
+REQUIRE := TAILSTOCK_TEST_REQUIRE=postgres,redis
+
+##@ Use
+
+.PHONY: help
+help: ## Print this
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/tailstock: static, stripped
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/tailstock ./cmd/tailstock
+
+.PHONY: demo
+demo: servers build ## See stock follow a private ERP for DEMO_SECONDS seconds (60)
+	DEMO_SECONDS=$(DEMO_SECONDS) bin/tailstock demo
+
+##@ Check
+
+.PHONY: test
+test: servers ## Vet, then run every test, crash loops included
+	go vet ./...
+	go vet -tags failpoint ./...
+	$(REQUIRE) go test -timeout 20m ./...
+
+.PHONY: race
+race: servers servers-build ## Run the tests under the race detector, without the long loops
+	$(REQUIRE) go test -race -short -timeout 20m ./...
+
+.PHONY: lint
+lint: tools ## Run the linters and look for unformatted files
+	.tools/golangci-lint run ./...
+	.tools/golangci-lint fmt --diff ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz test for FUZZTIME (10s)
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+.PHONY: bench
+bench: servers ## Measure whole processes, write the table to BENCH_OUT (bench.txt); BENCH_FLAGS are passed on
+	go run ./internal/bench -out $(BENCH_OUT) $(BENCH_FLAGS)
+
+.PHONY: test-postgres-versions
+test-postgres-versions: servers postgres-versions ## Run the source's tests against PostgreSQL 13 to 18
+	for version in $(POSTGRES_VERSIONS); do \
+		echo "PostgreSQL $$version"; \
+		$(REQUIRE) TAILSTOCK_TEST_POSTGRES=$$version go test -count=1 ./sources/postgres; \
+	done
+
+##@ Install
+
+.PHONY: servers
+servers: ## Install PostgreSQL and Redis for tests and demo
+	@scripts/install-servers postgres redis
+
+.PHONY: servers-build
+servers-build:
+	@scripts/install-servers build
+
+.PHONY: tools
+tools: ## Install the linter into .tools
+	@scripts/install-tools
+
+.PHONY: postgres-versions
+postgres-versions: ## Install PostgreSQL 13 to 18 for test-postgres-versions (needs npm)
+	@scripts/install-postgres-versions
+
+.PHONY: clean
+clean: ## Remove what make built and installed in this tree
+	rm -rf bin .tools bench.txt scripts/postgres-versions/node_modules
