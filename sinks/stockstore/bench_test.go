@@ -99,3 +99,46 @@ func (w *benchWriter) apply(b *testing.B, size int, row func(i int) int) {
 	}
 	w.at = batch.Position
 }
+
+// BenchmarkRelayPostgres and BenchmarkRelaySQLite read and forget what applies
+// of 1, 10 and 2,000 cells list, as a relay does. They print cells per second.
+func BenchmarkRelayPostgres(b *testing.B) {
+	benchmarkRelay(b, stockstore.Config{Postgres: testenv.Database(b)})
+}
+
+func BenchmarkRelaySQLite(b *testing.B) {
+	benchmarkRelay(b, stockstore.Config{SQLite: filepath.Join(b.TempDir(), "stock.db")})
+}
+
+func benchmarkRelay(b *testing.B, cfg stockstore.Config) {
+	s, err := stockstore.Open(b.Context(), cfg, nil, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	w := &benchWriter{store: s, at: inventory.Position{Run: 1}}
+	for _, size := range []int{1, 10, 2_000} {
+		b.Run(fmt.Sprintf("cells-%d", size), func(b *testing.B) {
+			cells := 0
+			for b.Loop() {
+				b.StopTimer()
+				w.apply(b, size, func(int) int { return rand.IntN(benchRows) })
+				b.StartTimer()
+				for {
+					p, err := s.Pending(b.Context(), 0)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if p.Done == nil {
+						break
+					}
+					cells += len(p.Levels)
+					if err := s.Published(b.Context(), 0, connector.Place{}, []any{p.Done}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(cells)/b.Elapsed().Seconds(), "cells/s")
+		})
+	}
+}

@@ -194,3 +194,33 @@ func TestSourcesDoNotWait(t *testing.T) {
 	}
 	wms.apply(t, s, wms.row(1, "A", 6))
 }
+
+// TestOutboxRowCommittedLate: a row of the outbox that was numbered first and
+// committed last is not passed over.
+func TestOutboxRowCommittedLate(t *testing.T) {
+	t.Parallel()
+	cfg := stockstore.Config{Postgres: testenv.Database(t)}
+	db := openSQL(t, "pgx", cfg.Postgres)
+	s := openStore(t, cfg)
+	defer s.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), `insert into outbox (size, skus, locations) values (1, '{LATE}', '{L}')`); err != nil {
+		t.Fatal(err)
+	}
+	w := &testLog{source: "wms"}
+	w.apply(t, s, w.row(1, "EARLY", 5))
+	for _, want := range []inventory.SKU{"EARLY", "LATE"} {
+		p, err := s.Pending(t.Context(), 0)
+		if err != nil || len(p.Levels) != 1 || p.Levels[0].SKU != want {
+			t.Fatalf("pending %+v (%v), want %s", p, err, want)
+		}
+		if want == "EARLY" {
+			if err := tx.Commit(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
