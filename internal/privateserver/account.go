@@ -65,7 +65,7 @@ func openForPassage(dir string) error {
 	case mode&0o001 != 0:
 		return nil
 	case strings.HasPrefix(dir, filepath.Clean(os.TempDir())+"/"):
-		return os.Chmod(dir, mode|0o011) //nolint:gosec // passage, not reading
+		return os.Chmod(dir, mode|0o011)
 	default:
 		return fmt.Errorf("the user nobody, as whom the server runs, may not pass through %s: "+
 			"choose another directory, or chmod o+x it", dir)

@@ -75,7 +75,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	p := &Postgres{options: o, bin: bin, port: port}
 	p.process = process{name: "PostgreSQL", log: filepath.Join(o.Dir, "postgres.log")}
 	if err := p.open(ctx); err != nil {
-		return nil, errors.Join(err, p.Close())
+		return nil, errors.Join(err, p.Close()) //nolint:contextcheck // ctx may be what ended the start
 	}
 	return p, nil
 }

@@ -79,8 +79,8 @@ func ownedByUs(dir string) error {
 
 // asServer runs a command as the server's user.
 func (p *Postgres) asServer(ctx context.Context, path string, args ...string) error {
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Dir = "/" // the caller's own may be closed to that user
+	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // found by us
+	cmd.Dir = "/"                                  // the caller's own may be closed to that user
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: unprivileged()}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", filepath.Base(path), err, out)
