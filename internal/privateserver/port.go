@@ -19,35 +19,46 @@ const (
 	highestPort = 32767
 )
 
-// reservation keeps a port for its holder, also while no server listens on it.
-type reservation struct {
-	port int
-	lock *os.File
+// Port is a TCP port on loopback that is its holder's alone, also while nobody
+// listens on it: no other private server of this user is given it.
+type Port struct {
+	number int
+	lock   *os.File
 }
 
-// reservePort finds a TCP port on loopback that nobody listens on and that no
-// other private server of this user holds.
-func reservePort() (*reservation, error) {
+// ReservePort finds a port that nobody listens on. It is the caller's until
+// Release, or until the caller's process ends.
+func ReservePort() (*Port, error) {
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("tailstock-ports-%d", os.Getuid()))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	var problem error
 	for range 200 {
-		port := lowestPort + rand.IntN(highestPort-lowestPort+1) //nolint:gosec // no secret
-		lock, err := tryLock(filepath.Join(dir, strconv.Itoa(port)))
+		number := lowestPort + rand.IntN(highestPort-lowestPort+1) //nolint:gosec // no secret
+		lock, err := tryLock(filepath.Join(dir, strconv.Itoa(number)))
 		if err != nil {
 			problem = err
 			continue
 		}
-		if err := unused(port); err != nil {
+		if err := unused(number); err != nil {
 			problem = errors.Join(err, lock.Close())
 			continue
 		}
-		return &reservation{port: port, lock: lock}, nil
+		return &Port{number: number, lock: lock}, nil
 	}
 	return nil, fmt.Errorf("no free port: %w", problem)
 }
+
+// Number returns the port.
+func (p *Port) Number() int { return p.number }
+
+// Address returns host and port, to listen on and to dial.
+func (p *Port) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number)) }
+
+// Release gives the port back. A process that was forked at the same time may
+// hold it a moment longer.
+func (p *Port) Release() error { return p.lock.Close() }
 
 func unused(port int) error {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) //nolint:noctx // does not block
@@ -56,6 +67,3 @@ func unused(port int) error {
 	}
 	return l.Close()
 }
-
-// release gives the port back. The kernel does so too when the holder dies.
-func (r *reservation) release() error { return r.lock.Close() }

@@ -12,17 +12,17 @@ import (
 
 func TestAPortIsItsHoldersUntilReleased(t *testing.T) {
 	t.Parallel()
-	r, err := reservePort()
+	r, err := ReservePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.port < lowestPort || r.port > highestPort {
-		t.Errorf("port %d is where the system takes local ports from", r.port)
+	if r.Number() < lowestPort || r.Number() > highestPort {
+		t.Errorf("port %d is where the system takes local ports from", r.Number())
 	}
 	if _, err := tryLock(r.lock.Name()); !errors.Is(err, syscall.EWOULDBLOCK) {
 		t.Errorf("another may take it: %v", err)
 	}
-	if err := r.release(); err != nil {
+	if err := r.Release(); err != nil {
 		t.Fatal(err)
 	}
 	// Not at once: a child that another test forks holds the file until it execs.

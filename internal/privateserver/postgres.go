@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -36,7 +35,7 @@ type PostgresOptions struct {
 type Postgres struct {
 	options PostgresOptions
 	bin     string
-	port    *reservation
+	port    *Port
 	process process
 }
 
@@ -68,7 +67,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	if err := makeDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("make directory of PostgreSQL: %w", err)
 	}
-	port, err := reservePort()
+	port, err := ReservePort()
 	if err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
@@ -142,7 +141,7 @@ func (p *Postgres) ready(ctx context.Context) error {
 func (p *Postgres) BinDir() string { return p.bin }
 
 // Port returns the TCP port on 127.0.0.1.
-func (p *Postgres) Port() int { return p.port.port }
+func (p *Postgres) Port() int { return p.port.Number() }
 
 // PID returns the server's process id, 0 if it does not run.
 func (p *Postgres) PID() int { return p.process.pid() }
@@ -153,7 +152,7 @@ func (p *Postgres) DSN(database string) string { return p.UserDSN("postgres", ""
 // UserDSN returns the URL of a database for a user with a password, empty for none.
 func (p *Postgres) UserDSN(name, password, database string) string {
 	u := url.URL{
-		Scheme: "postgres", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port())),
+		Scheme: "postgres", Host: p.port.Address(),
 		Path: database, RawQuery: "sslmode=disable", User: url.User(name),
 	}
 	if password != "" {
@@ -212,7 +211,7 @@ func (p *Postgres) Close() error {
 		_ = p.Continue()           // it may have ended
 		_ = p.Stop(ctx, Immediate) // kills it if it does not end by itself
 	}
-	return p.port.release()
+	return p.port.Release()
 }
 
 // Log returns the path of the server's log.

@@ -33,7 +33,7 @@ type RedisOptions struct {
 type Redis struct {
 	options RedisOptions
 	path    string
-	port    *reservation
+	port    *Port
 	process process
 }
 
@@ -50,7 +50,7 @@ func StartRedis(ctx context.Context, o RedisOptions) (*Redis, error) {
 	if err := makeDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("make directory of Redis: %w", err)
 	}
-	port, err := reservePort()
+	port, err := ReservePort()
 	if err != nil {
 		return nil, fmt.Errorf("start Redis: %w", err)
 	}
@@ -92,13 +92,11 @@ func (r *Redis) ready(ctx context.Context) error {
 	return err
 }
 
-func (r *Redis) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.Port())) }
-
 // Port returns the TCP port on 127.0.0.1.
-func (r *Redis) Port() int { return r.port.port }
+func (r *Redis) Port() int { return r.port.Number() }
 
 // URL returns the server's redis:// URL.
-func (r *Redis) URL() string { return "redis://" + r.address() }
+func (r *Redis) URL() string { return "redis://" + r.port.Address() }
 
 // PID returns the server's process id, 0 if it does not run.
 func (r *Redis) PID() int { return r.process.pid() }
@@ -107,7 +105,7 @@ func (r *Redis) PID() int { return r.process.pid() }
 // nil is "".
 func (r *Redis) Do(ctx context.Context, command ...string) (string, error) {
 	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", r.address())
+	c, err := d.DialContext(ctx, "tcp", r.port.Address())
 	if err != nil {
 		return "", err
 	}
@@ -179,7 +177,7 @@ func (r *Redis) Continue() error { return r.process.signal(syscall.SIGCONT) }
 // started again. Its directory is the caller's to remove.
 func (r *Redis) Close() error {
 	r.process.kill()
-	return r.port.release()
+	return r.port.Release()
 }
 
 // Log returns the path of the server's log.

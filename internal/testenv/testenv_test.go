@@ -2,6 +2,7 @@ package testenv_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,17 +41,19 @@ type recorder struct {
 }
 
 func (r *recorder) Fatal(args ...any) { r.failed = fmt.Sprint(args...); panic(r) }
+
 func (r *recorder) Fatalf(format string, args ...any) {
 	r.failed = fmt.Sprintf(format, args...)
 	panic(r)
 }
+
 func (r *recorder) Skipf(format string, args ...any) {
 	r.skipped = fmt.Sprintf(format, args...)
 	panic(r)
 }
 
 // record runs f on a recorder.
-func record(t *testing.T, f func(testing.TB)) (r *recorder) {
+func record(t *testing.T, f func(*recorder)) (r *recorder) {
 	t.Helper()
 	r = &recorder{TB: t}
 	defer func() {
@@ -63,7 +66,7 @@ func record(t *testing.T, f func(testing.TB)) (r *recorder) {
 }
 
 func TestMissingServerSkipsUnlessRequired(t *testing.T) {
-	ask := func(tb testing.TB) { testenv.Postgres(tb, testenv.Major(3)) }
+	ask := func(tb *recorder) { testenv.Postgres(tb, testenv.Major(3)) }
 	t.Setenv("TAILSTOCK_TEST_REQUIRE", "redis")
 	const reason = "PostgreSQL 3 is not installed; to install it: make postgres-versions"
 	if r := record(t, ask); r.failed != "" || r.skipped != "skipped for want of a server: "+reason {
@@ -78,7 +81,7 @@ func TestMissingServerSkipsUnlessRequired(t *testing.T) {
 func TestMissingRedis(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("TAILSTOCK_TEST_REQUIRE", "redis")
-	r := record(t, func(tb testing.TB) { testenv.Redis(tb) })
+	r := record(t, func(tb *recorder) { testenv.Redis(tb) })
 	if !strings.Contains(r.failed, "Redis is not installed") {
 		t.Errorf("failed %q, skipped %q", r.failed, r.skipped)
 	}
@@ -87,7 +90,7 @@ func TestMissingRedis(t *testing.T) {
 func TestBrokenServerFailsTheTest(t *testing.T) {
 	t.Parallel()
 	testenv.Postgres(t) // skips without it
-	r := record(t, func(tb testing.TB) { testenv.Postgres(tb, testenv.Setting("wal_level", "quantum")) })
+	r := record(t, func(tb *recorder) { testenv.Postgres(tb, testenv.Setting("wal_level", "quantum")) })
 	if !strings.Contains(r.failed, "quantum") {
 		t.Errorf("failed %q, skipped %q", r.failed, r.skipped)
 	}
@@ -95,12 +98,12 @@ func TestBrokenServerFailsTheTest(t *testing.T) {
 
 func TestDefaultMajor(t *testing.T) {
 	t.Setenv("TAILSTOCK_TEST_POSTGRES", "3")
-	r := record(t, func(tb testing.TB) { testenv.Postgres(tb) })
+	r := record(t, func(tb *recorder) { testenv.Postgres(tb) })
 	if !strings.Contains(r.skipped+r.failed, "PostgreSQL 3 is not installed") {
 		t.Errorf("failed %q, skipped %q", r.failed, r.skipped)
 	}
 	t.Setenv("TAILSTOCK_TEST_POSTGRES", "newest")
-	if r := record(t, func(tb testing.TB) { testenv.Postgres(tb) }); !strings.Contains(r.failed, "TAILSTOCK_TEST_POSTGRES") {
+	if r := record(t, func(tb *recorder) { testenv.Postgres(tb) }); !strings.Contains(r.failed, "TAILSTOCK_TEST_POSTGRES") {
 		t.Errorf("not a number: failed %q, skipped %q", r.failed, r.skipped)
 	}
 }
@@ -120,6 +123,15 @@ func TestServersEndWithTheirTest(t *testing.T) {
 	}
 }
 
+func TestAddressIsFree(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", testenv.Address(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+}
+
 func TestEventually(t *testing.T) {
 	t.Parallel()
 	calls := 0
@@ -127,7 +139,7 @@ func TestEventually(t *testing.T) {
 	if calls != 3 {
 		t.Errorf("condition was asked %d times, want 3", calls)
 	}
-	r := record(t, func(tb testing.TB) {
+	r := record(t, func(tb *recorder) {
 		testenv.Eventually(tb, time.Millisecond, func() bool { return false }, func() string { return "two of three" })
 	})
 	if r.failed != "condition did not hold within 1ms: two of three" {
