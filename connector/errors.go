@@ -46,3 +46,15 @@ func (e *LogGapError) Error() string {
 	return fmt.Sprintf("source %s: the log no longer has what the store needs: %s; "+
 		"start with an empty store and log, from a source at rest", e.Source, e.Detail)
 }
+
+// RejectError is returned by a capture that is configured to stop at a row that
+// it cannot map.
+type RejectError struct{ Reject Reject }
+
+// Error names the row, the rule and the reason.
+func (e *RejectError) Error() string {
+	r := &e.Reject
+	return fmt.Sprintf("source %s: table %s row %s cannot be mapped: %s: %s (transaction %s at %s); "+
+		"mend the row or the mapping, or set on_reject: keep",
+		r.Source, r.Table, r.Row, r.Problem.Rule, r.Problem.Reason, r.Transaction, r.At)
+}

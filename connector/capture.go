@@ -1,0 +1,367 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tailstock/connector/cdc"
+	"tailstock/connector/inventory"
+	"tailstock/connector/mapping"
+	"tailstock/internal/failpoint"
+)
+
+// CaptureConfig is what a capture works with.
+type CaptureConfig struct {
+	Source   string
+	Adapter  Source
+	Log      Log
+	Lease    Lease
+	Mappings []*mapping.Mapping
+	// StopOnReject halts the capture at a row that cannot be mapped, instead of
+	// keeping the row among the rejects and going on.
+	StopOnReject bool
+	// Keep is how long applied messages stay in the log.
+	Keep    time.Duration
+	Metrics *Metrics
+	Logger  *slog.Logger
+}
+
+// Capture fills one source's log: it tails the source, nets each commit per row,
+// maps the rows and appends whole commits. The log's tail is its checkpoint.
+type Capture struct {
+	cfg CaptureConfig
+}
+
+// NewCapture returns a Capture. It does nothing until Run.
+func NewCapture(cfg CaptureConfig) *Capture { return &Capture{cfg: cfg} }
+
+// Pace of a capture's upkeep.
+const (
+	upkeepEvery     = time.Second
+	checkpointEvery = 2 * time.Second
+	purgeEvery      = 10 * time.Second
+)
+
+// Run begins one run and captures until ctx ends or something fails. When ctx
+// ends it appends what it has taken, waits for the acks and returns nil.
+func (c *Capture) Run(ctx context.Context, progress Progress) error {
+	if err := c.cfg.Lease.Check(ctx); err != nil {
+		return fmt.Errorf("check lease: %w", err)
+	}
+	run, err := c.cfg.Log.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin run in log of source %s: %w", c.cfg.Source, err)
+	}
+	defer run.Close()
+	for _, m := range c.cfg.Mappings {
+		if err := run.KeepMapping(ctx, m.ID(), m.Canonical()); err != nil {
+			return fmt.Errorf("keep mapping %s of table %s: %w", m.ID(), m.Table(), err)
+		}
+	}
+	c.cfg.Metrics.runs.WithLabelValues(c.cfg.Source).Inc()
+	start := run.Start()
+	progress.Set("run", start.Run)
+	c.cfg.Logger.InfoContext(ctx, "run begun", "run", start.Run, "log", start.LogID,
+		"tail", start.Tail.String(), "resume", string(start.Resume))
+
+	s := &captureRun{
+		c: c, run: run, start: start, progress: progress,
+		derive: newDeriver(c.cfg.Mappings),
+		out:    newAppender(c.cfg.Source, run, c.cfg.Metrics),
+	}
+	return drained(ctx, s.work(ctx))
+}
+
+// captureRun is one run: one stretch of appending.
+type captureRun struct {
+	c        *Capture
+	run      Run
+	start    RunStart
+	progress Progress
+	derive   *deriver
+	out      *appender
+
+	net  cdc.Netter
+	part int // parts of the commit under way that were appended
+	// created says that the adapter has taken its first place in the source's log.
+	checkpointed cdc.Resume
+	lastSaved    time.Time
+	lastPurged   time.Time
+	confirmable  confirmQueue
+}
+
+func (s *captureRun) work(ctx context.Context) error {
+	// Acks and upkeep outlive the tailing, so that a drain finishes what was taken.
+	tailing := ctx
+	working, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	g, working := errgroup.WithContext(working)
+	tailing, stopTailing := context.WithCancel(tailing)
+	defer stopTailing()
+	context.AfterFunc(working, stopTailing)
+
+	g.Go(func() error { return s.out.collect(working) })
+	g.Go(func() error {
+		defer s.out.finish()
+		if err := s.out.feeds(working, s.start, s.derive.feedNames()); err != nil {
+			return err
+		}
+		err := s.c.cfg.Adapter.Tail(tailing, s.start.Resume, s.emit)
+		if ctx.Err() == nil {
+			if err == nil {
+				err = errors.New("ended without a reason")
+			}
+			return fmt.Errorf("tail source %s: %w", s.c.cfg.Source, err)
+		}
+		drain, cancel := context.WithTimeout(working, drainTime)
+		defer cancel()
+		return s.out.drain(drain)
+	})
+	g.Go(func() error { return s.upkeep(working) })
+	err := g.Wait()
+	if errors.Is(err, errFinished) {
+		err = nil
+	}
+	return err
+}
+
+// errFinished ends the goroutines of a run that has drained.
+var errFinished = errors.New("run finished")
+
+// emit takes one transaction, or part of one, from the source.
+func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
+	failpoint.Hit("capture.taken")
+	if t.Progress() {
+		return s.out.pass(t.Resume)
+	}
+	changes, err := s.net.Net(t)
+	if err != nil {
+		return fmt.Errorf("net transaction %s: %w", t.ID, err)
+	}
+	if err := s.complete(ctx, t, changes); err != nil {
+		return err
+	}
+	for {
+		err := s.append(ctx, t, changes)
+		if !errors.Is(err, errDoesNotFit) {
+			return err
+		}
+		// The commit goes into a message of its own, or into several.
+		if err := s.out.flush(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// append encodes what t made of the mapped tables into the message being built.
+func (s *captureRun) append(ctx context.Context, t *cdc.Transaction, changes []cdc.NetChange) error {
+	b, err := s.out.open(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	for i := range changes {
+		events, problem, err := s.derive.events(&changes[i])
+		if err != nil {
+			return fmt.Errorf("map table %s row %s: %w", changes[i].Table.Name, changes[i].Key, err)
+		}
+		if problem {
+			if err := s.rejects(b, t, &changes[i], events); err != nil {
+				return err
+			}
+		}
+		for j := range events {
+			if err := b.event(ctx, &events[j]); err != nil {
+				return err
+			}
+		}
+	}
+	failpoint.Hit("capture.mapped")
+	return b.end(ctx)
+}
+
+// complete fills values that the source did not send, where a mapping needs them.
+func (s *captureRun) complete(ctx context.Context, t *cdc.Transaction, changes []cdc.NetChange) error {
+	var missing []*cdc.NetChange
+	for i := range changes {
+		c := &changes[i]
+		if c.After != nil && !c.After.Complete() && s.derive.maps(c.Table) {
+			missing = append(missing, c)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := s.c.cfg.Adapter.Complete(ctx, t, missing); err != nil {
+		return fmt.Errorf("complete %d rows of transaction %s from the source: %w", len(missing), t.ID, err)
+	}
+	s.c.cfg.Metrics.completed.WithLabelValues(s.c.cfg.Source).Add(float64(len(missing)))
+	return nil
+}
+
+// rejects queues the problems among events, to be kept before the message that
+// steps over them, or fails with *RejectError if the capture is to stop.
+func (s *captureRun) rejects(b *openCommit, t *cdc.Transaction, c *cdc.NetChange, events []inventory.Event) error {
+	for i := range events {
+		e := &events[i]
+		if e.Problem == nil {
+			continue
+		}
+		r := newReject(s.c.cfg.Source, t, c, e)
+		if s.c.cfg.StopOnReject {
+			return &RejectError{Reject: r}
+		}
+		b.reject(r)
+	}
+	return nil
+}
+
+func newReject(source string, t *cdc.Transaction, c *cdc.NetChange, e *inventory.Event) Reject {
+	r := Reject{
+		Source: source, Table: e.Table, Row: e.Row, Mapping: e.Mapping, Op: e.Op,
+		Transaction: t.ID, CommittedAt: t.CommittedAt, At: t.At, Problem: *e.Problem,
+	}
+	for i, v := range c.After {
+		r.Columns = append(r.Columns, c.Table.Columns[i].Name)
+		if v.IsNull() {
+			r.Values = append(r.Values, nil)
+			continue
+		}
+		text := v.Text()
+		r.Values = append(r.Values, &text)
+	}
+	return r
+}
+
+// upkeep checkpoints, confirms and purges on the clock until the run ends.
+func (s *captureRun) upkeep(ctx context.Context) error {
+	tick := time.NewTicker(upkeepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := s.tend(ctx); err != nil {
+				return err
+			}
+		case <-s.out.finished:
+			// One last look: what the drain made durable may be confirmed now.
+			if err := s.tend(ctx); err != nil {
+				return err
+			}
+			return errFinished
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tend does one round of upkeep.
+func (s *captureRun) tend(ctx context.Context) error {
+	if err := s.run.Check(ctx); err != nil {
+		return fmt.Errorf("check log of source %s: %w", s.c.cfg.Source, err)
+	}
+	s.progress.Beat()
+	now := time.Now()
+	if err := s.checkpoint(ctx, now); err != nil {
+		return err
+	}
+	if r, ok := s.confirmable.due(now.Add(-s.start.ConfirmDelay)); ok {
+		s.c.cfg.Adapter.Confirm(r)
+		failpoint.Hit("capture.confirmed")
+	}
+	if now.Sub(s.lastPurged) >= purgeEvery {
+		s.lastPurged = now
+		return s.purge(ctx)
+	}
+	return nil
+}
+
+// checkpoint notes what is durable: the token of the acknowledged tail, and,
+// when the source moved on with nothing to append, the token kept beside it.
+func (s *captureRun) checkpoint(ctx context.Context, now time.Time) error {
+	p := s.out.place()
+	s.progress.Set("position", p.tail.String())
+	s.progress.Set("resume", string(p.resume))
+	s.confirmable.add(now, p.resume)
+	if p.seen == "" || p.seen == p.resume || p.seen == s.checkpointed {
+		return nil
+	}
+	if s.checkpointed != "" && now.Sub(s.lastSaved) < checkpointEvery {
+		return nil
+	}
+	if err := s.run.Checkpoint(ctx, p.tail, p.seen); err != nil {
+		return fmt.Errorf("checkpoint source %s: %w", s.c.cfg.Source, err)
+	}
+	failpoint.Hit("capture.checkpointed")
+	s.checkpointed, s.lastSaved = p.seen, now
+	s.confirmable.add(now, p.seen)
+	return nil
+}
+
+func (s *captureRun) purge(ctx context.Context) error {
+	usage, err := s.run.Purge(ctx, s.c.cfg.Keep)
+	if err != nil {
+		return fmt.Errorf("purge log of source %s: %w", s.c.cfg.Source, err)
+	}
+	m := s.c.cfg.Metrics
+	m.logBytes.WithLabelValues(s.c.cfg.Source).Set(float64(usage.Bytes))
+	m.logLimit.WithLabelValues(s.c.cfg.Source).Set(float64(usage.MaxBytes))
+	m.logUnapplied.WithLabelValues(s.c.cfg.Source).Set(float64(usage.Unapplied))
+	s.progress.Set("log_bytes", usage.Bytes)
+	s.progress.Set("log_limit_bytes", usage.MaxBytes)
+	s.progress.Set("unapplied_messages", usage.Unapplied)
+	s.warnOfFill(ctx, usage)
+	return nil
+}
+
+// warnOfFill says so when the log nears its limit: beyond it the source's own log is held.
+func (s *captureRun) warnOfFill(ctx context.Context, u Usage) {
+	if u.MaxBytes == 0 || u.Bytes < u.MaxBytes/2 {
+		return
+	}
+	level := slog.LevelWarn
+	if u.Bytes >= u.MaxBytes/5*4 {
+		level = slog.LevelError
+	}
+	s.c.cfg.Logger.Log(ctx, level, "log is filling up; when full it holds the source's own log",
+		"bytes", u.Bytes, "limit", u.MaxBytes, "unapplied_messages", u.Unapplied, "stores", u.Stores)
+}
+
+// confirmQueue holds the tokens that became durable, with when, oldest first.
+// It holds a second's worth per entry, so its length is bounded by the confirm delay.
+type confirmQueue struct {
+	entries []durableToken
+	last    cdc.Resume
+}
+
+type durableToken struct {
+	at     time.Time
+	resume cdc.Resume
+}
+
+func (q *confirmQueue) add(now time.Time, r cdc.Resume) {
+	if r == "" || r == q.last {
+		return
+	}
+	q.last = r
+	q.entries = append(q.entries, durableToken{now, r})
+}
+
+// due returns the newest token that has been durable since before, once.
+func (q *confirmQueue) due(before time.Time) (cdc.Resume, bool) {
+	n := 0
+	for n < len(q.entries) && !q.entries[n].at.After(before) {
+		n++
+	}
+	if n == 0 {
+		return "", false
+	}
+	r := q.entries[n-1].resume
+	q.entries = append(q.entries[:0], q.entries[n:]...)
+	return r, true
+}

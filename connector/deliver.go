@@ -1,0 +1,359 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tailstock/connector/inventory"
+)
+
+// DeliverConfig is what a deliver loop works with.
+type DeliverConfig struct {
+	Source  string
+	Open    OpenLogFunc
+	Store   Store
+	Reports Reporter
+	Metrics *Metrics
+	// TransactionRows bounds the source commits that are applied as one store
+	// transaction, in events. A larger commit is applied in parts, and counted.
+	// Defaults to 100,000.
+	TransactionRows int
+}
+
+// Deliver carries one source's log into the store, in order, one store
+// transaction per batch. What it has done is what the store says.
+type Deliver struct {
+	cfg DeliverConfig
+}
+
+// NewDeliver returns a Deliver. It does nothing until Run.
+func NewDeliver(cfg DeliverConfig) *Deliver {
+	if cfg.TransactionRows == 0 {
+		cfg.TransactionRows = 100_000
+	}
+	return &Deliver{cfg: cfg}
+}
+
+// Bounds of one batch. Larger batches save store round trips; these are where
+// the gain ends, and what bounds memory together with the fetch ahead.
+const (
+	batchEvents = 5_000
+	batchBytes  = 2 << 20
+	fetchAhead  = 2
+	fetchWait   = 2 * time.Second
+	tailEvery   = 3 * time.Second
+	absentPoll  = 250 * time.Millisecond
+)
+
+// errSeek asks for the log to be read again from the store's position.
+var errSeek = errors.New("seek by position")
+
+// jumpError says that messages are missing between two that were read. Met once
+// it is a reader that was led astray; met again after a seek it is a hole.
+type jumpError struct{ at, previous inventory.Position }
+
+func (e *jumpError) Error() string {
+	return fmt.Sprintf("a message that follows %s comes right after %s", e.previous, e.at)
+}
+
+// Run reads the log from the store's position and applies it until ctx ends or
+// something fails. It returns nil only when ctx ended.
+func (d *Deliver) Run(ctx context.Context, progress Progress) error {
+	var hole inventory.Position // where the log was last found to jump
+	for {
+		err := d.once(ctx, progress)
+		var jump *jumpError
+		switch {
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // a batch that was cut short is read again
+		case errors.As(err, &jump) && jump.previous == hole:
+			return &LogGapError{Source: d.cfg.Source, Detail: jump.Error()}
+		case errors.As(err, &jump):
+			hole = jump.previous
+			d.cfg.Metrics.seeks.WithLabelValues(d.cfg.Source).Inc()
+		case errors.Is(err, errSeek):
+			d.cfg.Metrics.seeks.WithLabelValues(d.cfg.Source).Inc()
+		case errors.Is(err, ErrNoLog):
+			progress.Beat() // nothing to read is a state, not a failure
+			if err := sleep(ctx, absentPoll); err != nil {
+				return nil //nolint:nilerr // ctx ended
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// fetched is what the fetching goroutine hands over: messages, or a look at the idle log.
+type fetched struct {
+	messages []LogMessage
+	tail     *LogTail
+}
+
+func (d *Deliver) once(ctx context.Context, progress Progress) error {
+	state, err := d.cfg.Store.SourceState(ctx, d.cfg.Source)
+	if err != nil {
+		return fmt.Errorf("read the store's state of source %s: %w", d.cfg.Source, err)
+	}
+	reader, err := d.cfg.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("open log of source %s: %w", d.cfg.Source, err)
+	}
+	defer reader.Close()
+	tail, err := reader.Tail(ctx)
+	if err != nil {
+		return fmt.Errorf("read tail of log of source %s: %w", d.cfg.Source, err)
+	}
+	place, err := judgeLog(d.cfg.Source, state, tail)
+	if err != nil {
+		return err
+	}
+	if err := reader.Seek(ctx, place.stored, 0); err != nil {
+		return fmt.Errorf("seek %s in log of source %s: %w", place.stored, d.cfg.Source, err)
+	}
+	d.report(ctx, place, state.Feeds, 0)
+
+	g, gctx := errgroup.WithContext(ctx)
+	ahead := make(chan fetched, fetchAhead)
+	g.Go(func() error { return d.fetch(gctx, reader, ahead) })
+	g.Go(func() error {
+		a := &applier{d: d, place: place, progress: progress, feeds: state.Feeds}
+		return a.run(gctx, ahead)
+	})
+	return g.Wait()
+}
+
+// fetch reads ahead of the apply, and looks at the log itself when it is idle.
+func (d *Deliver) fetch(ctx context.Context, reader LogReader, out chan<- fetched) error {
+	var looked time.Time
+	for {
+		messages, err := reader.Next(ctx, batchBytes, fetchWait)
+		if err != nil {
+			return fmt.Errorf("read log of source %s: %w", d.cfg.Source, err)
+		}
+		f := fetched{messages: messages}
+		if len(messages) == 0 {
+			if time.Since(looked) < tailEvery {
+				continue
+			}
+			tail, err := reader.Tail(ctx)
+			if err != nil {
+				return fmt.Errorf("read tail of log of source %s: %w", d.cfg.Source, err)
+			}
+			looked = time.Now()
+			f.tail = &tail
+		}
+		select {
+		case out <- f:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// report tells the captures where the store is. It is a courtesy: the log keeps
+// what was not reported, so a failure here loses nothing and is only counted.
+func (d *Deliver) report(ctx context.Context, p logPlace, feeds []FeedReport, sequence uint64) {
+	err := d.cfg.Reports.Report(ctx, StoreReport{
+		Store: d.cfg.Store.ID(), Source: d.cfg.Source, LogID: p.logID,
+		Position: p.stored, Sequence: sequence, Feeds: feeds,
+	})
+	if err != nil {
+		d.cfg.Metrics.reportFailures.WithLabelValues(d.cfg.Source).Inc()
+	}
+}
+
+// applier holds the state of one stretch of applying.
+type applier struct {
+	d        *Deliver
+	place    logPlace
+	progress Progress
+	feeds    []FeedReport
+
+	// buffer holds messages not applied yet: whole ones, then the parts of a
+	// commit whose last part has not come. whole counts the leading messages that
+	// may be applied; events counts all buffered events.
+	buffer []LogMessage
+	whole  int
+	events int
+	// sliced says that the commit being received is too large to be applied at once.
+	sliced bool
+	// sequence is where the last message applied stood.
+	sequence uint64
+	// behind says that the last look at the idle log found messages that had not
+	// come. Once may be a message that was under way.
+	behind bool
+}
+
+func (a *applier) run(ctx context.Context, in <-chan fetched) error {
+	for {
+		var f fetched
+		select {
+		case f = <-in:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if f.tail != nil {
+			if err := a.idle(ctx, *f.tail); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := a.take(ctx, f.messages); err != nil {
+			return err
+		}
+	}
+}
+
+// take buffers messages by the reading rule, and applies what is whole.
+func (a *applier) take(ctx context.Context, messages []LogMessage) error {
+	a.behind = false
+	for i := range messages {
+		m := &messages[i]
+		switch a.place.judge(&m.Message) {
+		case readSkip:
+			continue
+		case readSeek:
+			return &jumpError{at: a.place.at, previous: m.Previous}
+		}
+		a.add(m)
+		if a.events >= a.d.cfg.TransactionRows && a.whole == 0 {
+			a.sliced = true
+			a.d.cfg.Metrics.slicedCommits.WithLabelValues(a.d.cfg.Source).Inc()
+		}
+		if a.sliced && a.whole == 0 {
+			a.whole = len(a.buffer)
+		}
+		if a.whole > 0 && a.events >= batchEvents {
+			if err := a.apply(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if a.whole > 0 {
+		return a.apply(ctx)
+	}
+	return nil
+}
+
+// add buffers m. The parts of a commit that another run left unfinished are
+// dropped: the new run sends the commit again, whole.
+func (a *applier) add(m *LogMessage) {
+	if parts := len(a.buffer) - a.whole; parts > 0 && a.buffer[len(a.buffer)-1].Position.Run != m.Position.Run {
+		for i := a.whole; i < len(a.buffer); i++ {
+			a.events -= eventCount(&a.buffer[i].Message)
+		}
+		a.buffer = a.buffer[:a.whole]
+		a.sliced = false
+	}
+	a.place.at = m.Position
+	a.buffer = append(a.buffer, *m)
+	a.events += eventCount(&m.Message)
+	if !m.Partial() {
+		a.whole = len(a.buffer)
+		a.sliced = false
+	}
+}
+
+// apply applies the whole messages at the head of the buffer.
+func (a *applier) apply(ctx context.Context) error {
+	last := &a.buffer[a.whole-1]
+	b := Batch{
+		Source: a.d.cfg.Source, LogID: a.place.logID,
+		Expect: a.place.stored, Position: last.Position,
+		Messages: a.buffer[:a.whole],
+	}
+	applied, err := a.d.cfg.Store.Apply(ctx, b)
+	if err != nil {
+		return fmt.Errorf("apply log of source %s after %s: %w", b.Source, b.Expect, err)
+	}
+	a.d.cfg.Metrics.applied(b, applied)
+	a.place.stored = b.Position
+	a.sequence = last.Sequence
+	a.followFeeds(b.Messages)
+	a.d.report(ctx, a.place, a.feeds, a.sequence)
+	a.progress.Set("position", a.place.stored.String())
+	a.progress.Beat()
+
+	for i := range a.whole {
+		a.events -= eventCount(&a.buffer[i].Message)
+	}
+	rest := copy(a.buffer, a.buffer[a.whole:])
+	clear(a.buffer[rest:])
+	a.buffer, a.whole = a.buffer[:rest], 0
+	return nil
+}
+
+// followFeeds keeps the reported feeds in step with what the store just applied.
+func (a *applier) followFeeds(messages []LogMessage) {
+	for i := range messages {
+		if messages[i].Feeds == nil {
+			continue
+		}
+		a.feeds = reportedFeeds(a.feeds, messages[i].Feeds)
+	}
+}
+
+// reportedFeeds returns the feeds of a store that held held, after it has read
+// that a run captures listed: new ones are active, unlisted ones stale.
+func reportedFeeds(held []FeedReport, listed []inventory.FeedName) []FeedReport {
+	out := make([]FeedReport, 0, len(held)+len(listed))
+	known := make(map[inventory.FeedName]bool, len(held))
+	captured := make(map[inventory.FeedName]bool, len(listed))
+	for _, f := range listed {
+		captured[f] = true
+	}
+	for _, f := range held {
+		known[f.FeedName] = true
+		if !captured[f.FeedName] {
+			f.State = FeedStale
+		}
+		out = append(out, f)
+	}
+	for _, f := range listed {
+		if !known[f] {
+			out = append(out, FeedReport{FeedName: f, State: FeedActive})
+		}
+	}
+	return out
+}
+
+// idle compares the log with what was read when nothing comes.
+func (a *applier) idle(ctx context.Context, t LogTail) error {
+	switch a.place.judgeIdle(t, a.sequence) {
+	case idleAstray:
+		return errSeek
+	case idleBehind:
+		if a.behind {
+			return errSeek
+		}
+		a.behind = true
+		return nil
+	}
+	a.behind = false
+	a.d.report(ctx, a.place, a.feeds, a.sequence)
+	a.progress.Beat()
+	return nil
+}
+
+func eventCount(m *inventory.Message) int {
+	n := 0
+	for i := range m.Commits {
+		n += len(m.Commits[i].Events)
+	}
+	return n
+}
+
+// sleep waits for d, or fails when ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
