@@ -1,0 +1,264 @@
+package mapping
+
+import (
+	"regexp"
+	"strings"
+
+	"tailstock/connector/inventory"
+)
+
+func (b *builder) boolean(n *node) boolFunc {
+	switch n.op {
+	case opColumn:
+		return b.boolColumn(n)
+	case opBool:
+		v := n.boolean
+		return func(input) (bool, *failure) { return v, nil }
+	case opNull:
+		return func(input) (bool, *failure) { return false, null }
+	case opNot:
+		x := b.boolean(n.args[0])
+		return func(in input) (bool, *failure) {
+			v, f := x(in)
+			return !v, f
+		}
+	case opAnd:
+		return either(b.boolean(n.args[0]), b.boolean(n.args[1]), false)
+	case opOr:
+		return either(b.boolean(n.args[0]), b.boolean(n.args[1]), true)
+	case opIf:
+		return chosen(b.boolean(n.args[0]), b.boolean(n.args[1]), b.boolean(n.args[2]))
+	case opCoalesce:
+		return boolFunc(firstOf(b.booleans(n.args)))
+	case opContains:
+		return b.textTest(n, strings.Contains)
+	case opStartsWith:
+		return b.textTest(n, strings.HasPrefix)
+	case opEndsWith:
+		return b.textTest(n, strings.HasSuffix)
+	case opMatches:
+		return matched(b.text(n.args[0]), n.pattern)
+	case opIn:
+		return b.in(n)
+	default:
+		return b.comparison(n)
+	}
+}
+
+func (b *builder) booleans(list []*node) []func(input) (bool, *failure) {
+	out := make([]func(input) (bool, *failure), len(list))
+	for i, a := range list {
+		out[i] = b.boolean(a)
+	}
+	return out
+}
+
+func (b *builder) boolColumn(n *node) boolFunc {
+	i, name := b.table.Column(n.text), n.text
+	return func(in input) (bool, *failure) {
+		v, f := in.value(i, name)
+		if f != nil {
+			return false, f
+		}
+		switch v.Text() {
+		case "t":
+			return true, nil
+		case "f":
+			return false, nil
+		}
+		return false, failed("column " + name + ": " + shown(v.Text()) + " is neither true nor false")
+	}
+}
+
+// either is x and y if decisive is false, x or y if it is true, with NULL for
+// unknown: one decisive operand decides, whatever the other. y is not evaluated
+// if x decides.
+func either(x, y boolFunc, decisive bool) boolFunc {
+	return func(in input) (bool, *failure) {
+		l, f := x(in)
+		switch {
+		case f == nil && l == decisive:
+			return decisive, nil
+		case f != nil && f != null:
+			return false, f
+		}
+		r, g := y(in)
+		switch {
+		case g == nil && r == decisive:
+			return decisive, nil
+		case g != nil:
+			return false, g
+		}
+		return r, f
+	}
+}
+
+func (b *builder) textTest(n *node, test func(s, part string) bool) boolFunc {
+	return paired(b.text(n.args[0]), b.text(n.args[1]), func(s, part string) (bool, *failure) {
+		return test(s, part), nil
+	})
+}
+
+// paired applies test to x and y, if neither is NULL.
+func paired[T any, F ~func(input) (T, *failure)](x, y F, test func(a, b T) (bool, *failure)) boolFunc {
+	return func(in input) (bool, *failure) {
+		l, f := x(in)
+		if f != nil && f != null {
+			return false, f
+		}
+		r, g := y(in)
+		switch {
+		case g != nil:
+			return false, g
+		case f != nil:
+			return false, f
+		}
+		return test(l, r)
+	}
+}
+
+func matched(x textFunc, pattern *regexp.Regexp) boolFunc {
+	return func(in input) (bool, *failure) {
+		s, f := x(in)
+		switch {
+		case f != nil:
+			return false, f
+		case len(s) > maxMade:
+			return false, errTooLong()
+		}
+		return pattern.MatchString(s), nil
+	}
+}
+
+func (b *builder) comparison(n *node) boolFunc {
+	left, right := n.args[0], n.args[1]
+	switch {
+	case right.op == opNull:
+		return b.isNull(left, n.op == opEqual)
+	case left.op == opNull:
+		return b.isNull(right, n.op == opEqual)
+	}
+	holds := orderTest(n.op)
+	switch b.common(left, right) {
+	case kindNumber:
+		return paired(b.number(left), b.number(right), func(x, y inventory.Quantity) (bool, *failure) {
+			order, f := compareNumbers(x, y)
+			return f == nil && holds(order), f
+		})
+	case kindBool:
+		equal := n.op == opEqual
+		return paired(b.boolean(left), b.boolean(right), func(x, y bool) (bool, *failure) {
+			return (x == y) == equal, nil
+		})
+	default:
+		return b.textComparison(n)
+	}
+}
+
+func (b *builder) textComparison(n *node) boolFunc {
+	holds, equality := orderTest(n.op), n.op == opEqual
+	if !equality && n.op != opNotEqual {
+		return paired(b.text(n.args[0]), b.text(n.args[1]), func(x, y string) (bool, *failure) {
+			return holds(strings.Compare(x, y)), nil
+		})
+	}
+	return paired(b.text(n.args[0]), b.text(n.args[1]), func(x, y string) (bool, *failure) {
+		return (x == y) == equality, nil
+	})
+}
+
+// common returns the kind of two operands of which one may be NULL.
+func (b *builder) common(x, y *node) kind {
+	if k := b.kinds[x]; k != kindAny {
+		return k
+	}
+	return b.kinds[y]
+}
+
+func orderTest(o op) func(order int) bool {
+	switch o {
+	case opEqual:
+		return func(order int) bool { return order == 0 }
+	case opNotEqual:
+		return func(order int) bool { return order != 0 }
+	case opLess:
+		return func(order int) bool { return order < 0 }
+	case opLessEqual:
+		return func(order int) bool { return order <= 0 }
+	case opGreater:
+		return func(order int) bool { return order > 0 }
+	default:
+		return func(order int) bool { return order >= 0 }
+	}
+}
+
+// isNull tests whether n is NULL; wanted is false for the opposite. It is never NULL itself.
+func (b *builder) isNull(n *node, wanted bool) boolFunc {
+	var missing func(in input) *failure
+	switch b.kinds[n] {
+	case kindNumber:
+		x := b.number(n)
+		missing = func(in input) *failure { _, f := x(in); return f }
+	case kindBool:
+		x := b.boolean(n)
+		missing = func(in input) *failure { _, f := x(in); return f }
+	default:
+		x := b.text(n)
+		missing = func(in input) *failure { _, f := x(in); return f }
+	}
+	if n.op == opColumn {
+		// Whether a column is NULL does not depend on whether it can be read.
+		i, name := b.table.Column(n.text), n.text
+		missing = func(in input) *failure { _, f := in.value(i, name); return f }
+	}
+	return func(in input) (bool, *failure) {
+		switch f := missing(in); f {
+		case nil:
+			return !wanted, nil
+		case null:
+			return wanted, nil
+		default:
+			return false, f
+		}
+	}
+}
+
+func (b *builder) in(n *node) boolFunc {
+	x, list := n.args[0], n.args[1:]
+	switch b.kinds[list[0]] {
+	case kindNumber:
+		return listed(b.number(x), list, func(a *node) inventory.Quantity { return a.number })
+	case kindBool:
+		return listed(b.boolean(x), list, func(a *node) bool { return a.boolean })
+	default:
+		return listed(b.text(x), list, func(a *node) string { return a.text })
+	}
+}
+
+// fewListed is how long a list is searched one by one; a longer one is hashed.
+const fewListed = 8
+
+func listed[T comparable, F ~func(input) (T, *failure)](x F, list []*node, value func(*node) T) boolFunc {
+	values := make([]T, len(list))
+	set := make(map[T]struct{}, len(list))
+	for i, a := range list {
+		values[i] = value(a)
+		set[values[i]] = struct{}{}
+	}
+	return func(in input) (bool, *failure) {
+		v, f := x(in)
+		if f != nil {
+			return false, f
+		}
+		if len(values) > fewListed {
+			_, ok := set[v]
+			return ok, nil
+		}
+		for i := range values {
+			if values[i] == v {
+				return true, nil
+			}
+		}
+		return false, nil
+	}
+}

@@ -1,0 +1,116 @@
+package mapping
+
+import (
+	"regexp"
+
+	"tailstock/connector/inventory"
+)
+
+// op is what a node does.
+type op uint8
+
+const (
+	opColumn op = iota + 1
+	opText
+	opNumber
+	opBool
+	opNull
+	opNegate
+	opNot
+	opAdd
+	opSubtract
+	opMultiply
+	opDivide
+	opRemainder
+	opEqual
+	opNotEqual
+	opLess
+	opLessEqual
+	opGreater
+	opGreaterEqual
+	opAnd
+	opOr
+	opIn
+	opContains
+	opStartsWith
+	opEndsWith
+	opMatches
+	opCoalesce
+	opIf
+	opCall
+)
+
+// binaryOps holds the spelling of the operators between two operands, as the
+// parser gives them. The first spelling of each is the canonical one.
+var binaryOps = [...]struct { //nolint:gochecknoglobals // a constant table
+	spelling string
+	op       op
+}{
+	{"+", opAdd}, {"-", opSubtract}, {"*", opMultiply}, {"/", opDivide}, {"%", opRemainder},
+	{"==", opEqual}, {"!=", opNotEqual}, {"<", opLess}, {"<=", opLessEqual}, {">", opGreater}, {">=", opGreaterEqual},
+	{"and", opAnd}, {"&&", opAnd}, {"or", opOr}, {"||", opOr}, {"in", opIn},
+	{"contains", opContains}, {"startsWith", opStartsWith}, {"endsWith", opEndsWith}, {"matches", opMatches},
+	{"??", opCoalesce},
+}
+
+func binaryOp(spelling string) (op, bool) {
+	for _, b := range binaryOps {
+		if b.spelling == spelling {
+			return b.op, true
+		}
+	}
+	return 0, false
+}
+
+// spelling returns the canonical spelling of an operator between two operands.
+func (o op) spelling() string {
+	for _, b := range binaryOps {
+		if b.op == o {
+			return b.spelling
+		}
+	}
+	return ""
+}
+
+// node is a piece of an expression, free of any spelling.
+type node struct {
+	op op
+	// at is where it stands in the expression, in characters from its beginning.
+	at int
+	// text is the name of a column or function, or the characters of a text literal.
+	text    string
+	number  inventory.Quantity
+	boolean bool
+	// function is what opCall calls.
+	function *function
+	pattern  *regexp.Regexp
+	args     []*node
+}
+
+// columns appends the names of the columns that n names to names, each once.
+func (n *node) columns(names []string, seen map[string]bool) []string {
+	if n.op == opColumn && !seen[n.text] {
+		seen[n.text] = true
+		names = append(names, n.text)
+	}
+	for _, a := range n.args {
+		names = a.columns(names, seen)
+	}
+	return names
+}
+
+// kind is the type of a node's values.
+type kind uint8
+
+const (
+	// kindAny is that of NULL, and of columns before they are known.
+	kindAny kind = iota
+	kindNumber
+	kindText
+	kindBool
+)
+
+// String returns the name that errors use.
+func (k kind) String() string {
+	return [...]string{"NULL", "a number", "text", "true or false"}[k]
+}

@@ -1,0 +1,200 @@
+package mapping
+
+import (
+	"errors"
+	"math"
+	"math/bits"
+	"strconv"
+	"strings"
+
+	"tailstock/connector/inventory"
+)
+
+// Numbers are inventory.Quantity all along: millionths in an int64, so up to
+// 9.2e12, exact but for division and multiplication, which round half-even to
+// six fractional digits. Columns hold larger numbers than that (a bigint that
+// some application fills with random bits): such a value is kept as beyond, so
+// that it can be compared with numbers, but nothing else can be done with it.
+const beyond = inventory.Quantity(math.MaxInt64)
+
+// maxWhole is the most digits before the decimal point of a number that is not beyond.
+const maxWhole = 13
+
+func isBeyond(q inventory.Quantity) bool { return q == beyond || q == -beyond }
+
+// parseNumber reads a decimal number, rounding half-even to six fractional digits.
+func parseNumber(s string) (inventory.Quantity, *failure) {
+	q, err := inventory.ParseQuantity(s)
+	switch {
+	case err == nil:
+		return q, nil
+	case errors.Is(err, inventory.ErrQuantityRange):
+		return parseLarge(s), nil
+	default:
+		return 0, failed(shown(s) + " is not a number")
+	}
+}
+
+// parseLarge reads what ParseQuantity knows to be a number of 10^9 or more.
+func parseLarge(s string) inventory.Quantity {
+	s = strings.TrimLeft(strings.Trim(s, " \t\r\n"), "+")
+	s, negative := strings.CutPrefix(s, "-")
+	mantissa, exponent := s, 0
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		// Beyond int the nearest int is as good: no mantissa is so long.
+		exponent, _ = strconv.Atoi(s[i+1:])
+		mantissa = s[:i]
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimLeft(whole+fraction, "0")
+	point := len(whole) + exponent - (len(whole) + len(fraction) - len(digits))
+	q := beyond
+	if point <= maxWhole && strings.Trim(digits, "0123456789") == "" {
+		q = roundLarge(digits, point+6)
+	}
+	if negative {
+		return -q
+	}
+	return q
+}
+
+// roundLarge returns the first n digits as an integer, rounded half-even. n is
+// at most 19, so that they fit a uint64.
+func roundLarge(digits string, n int) inventory.Quantity {
+	kept, rest := digits, ""
+	if len(digits) > n {
+		kept, rest = digits[:n], digits[n:]
+	}
+	u, err := strconv.ParseUint(kept+strings.Repeat("0", n-len(kept)), 10, 64)
+	if err != nil {
+		return beyond
+	}
+	if rest != "" && (rest[0] > '5' || rest[0] == '5' && (u%2 == 1 || strings.Trim(rest[1:], "0") != "")) {
+		u++
+	}
+	return inventory.Quantity(min(u, uint64(beyond)))
+}
+
+func errTooLarge() *failure { return failed("a number is out of range: larger than 9.2e12") }
+
+func add(a, b inventory.Quantity) (inventory.Quantity, *failure) {
+	sum := a + b
+	if isBeyond(a) || isBeyond(b) || (a > 0) == (b > 0) && (sum > 0) != (a > 0) && a != 0 && b != 0 {
+		return 0, errTooLarge()
+	}
+	return inRange(sum)
+}
+
+// inRange refuses the two ends of int64, which stand for numbers beyond it.
+func inRange(q inventory.Quantity) (inventory.Quantity, *failure) {
+	if isBeyond(q) || q == math.MinInt64 {
+		return 0, errTooLarge()
+	}
+	return q, nil
+}
+
+func multiply(a, b inventory.Quantity) (inventory.Quantity, *failure) {
+	if isBeyond(a) || isBeyond(b) {
+		return 0, errTooLarge()
+	}
+	return scaled(magnitude(a), magnitude(b), uint64(inventory.One), (a < 0) != (b < 0))
+}
+
+func divide(a, b inventory.Quantity) (inventory.Quantity, *failure) {
+	switch {
+	case b == 0:
+		return 0, failed("division by zero")
+	case isBeyond(a) || isBeyond(b):
+		return 0, errTooLarge()
+	}
+	return scaled(magnitude(a), uint64(inventory.One), magnitude(b), (a < 0) != (b < 0))
+}
+
+// remainder has the sign of a, as in SQL.
+func remainder(a, b inventory.Quantity) (inventory.Quantity, *failure) {
+	switch {
+	case b == 0:
+		return 0, failed("division by zero")
+	case isBeyond(a) || isBeyond(b):
+		return 0, errTooLarge()
+	}
+	return a % b, nil
+}
+
+func magnitude(q inventory.Quantity) uint64 {
+	if q < 0 {
+		return uint64(-q)
+	}
+	return uint64(q)
+}
+
+// scaled returns x*y/z, rounded half-even.
+func scaled(x, y, z uint64, negative bool) (inventory.Quantity, *failure) {
+	high, low := bits.Mul64(x, y)
+	if high >= z {
+		return 0, errTooLarge()
+	}
+	quotient, rest := bits.Div64(high, low, z)
+	// rest < z, so z-rest cannot wrap; twice rest could.
+	if other := z - rest; rest > other || rest == other && quotient%2 == 1 {
+		quotient++
+	}
+	if quotient >= uint64(beyond) {
+		return 0, errTooLarge()
+	}
+	if negative {
+		return -inventory.Quantity(quotient), nil
+	}
+	return inventory.Quantity(quotient), nil
+}
+
+// rounding says where roundTo goes with what lies between two steps.
+type rounding uint8
+
+const (
+	halfEven rounding = iota
+	down
+	up
+)
+
+// roundTo rounds q to a multiple of unit, which is a power of ten.
+func roundTo(q, unit inventory.Quantity, mode rounding) (inventory.Quantity, *failure) {
+	if isBeyond(q) {
+		return 0, errTooLarge()
+	}
+	rest := q % unit
+	if rest < 0 {
+		rest += unit
+	}
+	if rest == 0 {
+		return q, nil
+	}
+	higher := mode == up
+	if mode == halfEven {
+		// q-rest could wrap near the end of the range; its parity as a number of
+		// units is that of (q-rest)/unit, computed without leaving the range.
+		steps := q / unit
+		if q < 0 {
+			steps--
+		}
+		higher = rest > unit-rest || rest == unit-rest && steps%2 != 0
+	}
+	if higher {
+		return add(q, unit-rest)
+	}
+	return add(q, -rest)
+}
+
+// compareNumbers orders a and b. It fails where both lie beyond what is kept.
+func compareNumbers(a, b inventory.Quantity) (int, *failure) {
+	if isBeyond(a) && a == b {
+		return 0, failed("two numbers beyond 9.2e12 cannot be compared; compare them as text(...)")
+	}
+	switch {
+	case a < b:
+		return -1, nil
+	case a > b:
+		return 1, nil
+	}
+	return 0, nil
+}

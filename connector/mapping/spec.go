@@ -1,0 +1,58 @@
+package mapping
+
+import (
+	"fmt"
+
+	"tailstock/connector/inventory"
+)
+
+// Spec is the mapping of one table as it was configured: plain data.
+type Spec struct {
+	// File names the file that the mapping came from, for errors. It may be empty.
+	File string
+	// Place is where the mapping stands in File.
+	Place Place
+	// Contributes holds the rules. Every row is put to all of them.
+	Contributes []Rule
+}
+
+// Rule says what a row contributes to one cell: one leg of the row.
+type Rule struct {
+	Place Place
+	// Leg names the rule within its mapping, 1 to inventory.MaxName bytes. One
+	// rule of a mapping may go without a name; it is called "stock".
+	Leg Value
+	// When is the condition under which the rule applies. Without one it always does.
+	When Value
+	// SKU and Location are the cell. Both are required.
+	SKU      Value
+	Location Value
+	// Quantities holds an expression for each kind. One at least is required; the others are zero.
+	Quantities [inventory.Kinds]Value
+}
+
+// Value is a text out of a configuration file.
+type Value struct {
+	Text  string
+	Place Place
+	// Inline says that Text stands in the file from Place on exactly as it is,
+	// on one line, so that errors can point into it.
+	Inline bool
+}
+
+// absent reports whether v was not given at all.
+func (v *Value) absent() bool { return v.Text == "" && v.Place == Place{} }
+
+// Place is a line and column in a file, both counted from 1. The zero Place is unknown.
+type Place struct {
+	Line   int
+	Column int
+}
+
+// String returns "line:column", or "" for an unknown place.
+func (p Place) String() string {
+	if p == (Place{}) {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d", p.Line, p.Column)
+}

@@ -1,0 +1,63 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxListed is how many names an error lists.
+const maxListed = 40
+
+// listNames says which names there are, the one most like name first.
+func listNames(name string, names []string) string {
+	if len(names) == 0 {
+		return "there are none"
+	}
+	listed := slices.Clone(names)
+	if i := nearest(name, listed); i >= 0 {
+		like := listed[i]
+		listed = slices.Insert(slices.Delete(listed, i, i+1), 0, like)
+	}
+	more := ""
+	if len(listed) > maxListed {
+		more = fmt.Sprintf(" and %d more", len(listed)-maxListed)
+		listed = listed[:maxListed]
+	}
+	return strings.Join(listed, ", ") + more
+}
+
+// nearest returns the index of the name that name may be a misspelling of, or -1.
+func nearest(name string, names []string) int {
+	best, at := len(name)/3+2, -1
+	for i, n := range names {
+		if strings.EqualFold(n, name) {
+			return i
+		}
+		if d := editDistance(name, n); d < best {
+			best, at = d, i
+		}
+	}
+	return at
+}
+
+// editDistance counts the bytes to insert, delete or replace (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
