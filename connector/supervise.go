@@ -159,7 +159,8 @@ func fatal(err error) bool {
 }
 
 // Halts reports whether retrying err is pointless: something was lost, or the
-// configuration contradicts what is stored, and an operator must act.
+// configuration contradicts what is stored, and an operator must act. An error of
+// an adapter says so by a method Halts.
 func Halts(err error) bool {
 	var (
 		gap      *cdc.GapError
@@ -167,7 +168,11 @@ func Halts(err error) bool {
 		conflict *MappingConflictError
 		reject   *RejectError
 	)
-	return errors.As(err, &gap) || errors.As(err, &logGap) || errors.As(err, &conflict) || errors.As(err, &reject)
+	if errors.As(err, &gap) || errors.As(err, &logGap) || errors.As(err, &conflict) || errors.As(err, &reject) {
+		return true
+	}
+	var adapters interface{ Halts() bool }
+	return errors.As(err, &adapters) && adapters.Halts()
 }
 
 // drained is the error of a loop, or nil if it failed only because ctx ended:

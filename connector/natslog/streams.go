@@ -28,6 +28,9 @@ func (e *StreamSettingsError) Error() string {
 	return fmt.Sprintf("stream %s exists with other settings: %s; %s", e.Stream, strings.Join(e.Differences, "; "), e.Fix)
 }
 
+// Halts tells the engine that a retry is pointless.
+func (e *StreamSettingsError) Halts() bool { return true }
+
 // logConfig is how a source's log is kept. It has no age limit: that would
 // remove the newest message of an idle source, which is its checkpoint. Single
 // messages cannot be deleted, so that the log has no holes.

@@ -18,8 +18,9 @@ import (
 func testRandom(t *testing.T, create func(testing.TB) StoreDatabase) {
 	rapid.Check(t, func(rt *rapid.T) {
 		d := create(t)
+		t := rapidTB{t, rt}
 		w := &randomWorld{
-			t: t, rt: rt, d: d, model: newStoreModel(),
+			t: t, d: d, model: newStoreModel(),
 			logs: []*storeLog{newStoreLog("wms"), newStoreLog("erp")},
 		}
 		w.store = d.Open(t)
@@ -42,15 +43,25 @@ func testRandom(t *testing.T, create func(testing.TB) StoreDatabase) {
 		if n := number(t, d, `select count(*) from feed where state = 'dropped'`); n != 0 {
 			t.Errorf("%d dropped feeds stay", n)
 		}
-		if t.Failed() {
-			rt.FailNow()
-		}
 	})
 }
 
+// rapidTB is the test as a random case sees it: a failure belongs to the case,
+// which is then made smaller.
+type rapidTB struct {
+	testing.TB
+	rt *rapid.T
+}
+
+func (t rapidTB) Helper()                      { t.rt.Helper() }
+func (t rapidTB) Error(args ...any)            { t.rt.Error(args...) }
+func (t rapidTB) Errorf(f string, args ...any) { t.rt.Errorf(f, args...) }
+func (t rapidTB) Fatal(args ...any)            { t.rt.Fatal(args...) }
+func (t rapidTB) Fatalf(f string, args ...any) { t.rt.Fatalf(f, args...) }
+func (t rapidTB) Failed() bool                 { return t.rt.Failed() }
+
 type randomWorld struct {
-	t     *testing.T
-	rt    *rapid.T
+	t     testing.TB
 	d     StoreDatabase
 	store StockStore
 	relay *storeRelay
@@ -59,10 +70,10 @@ type randomWorld struct {
 	last  []inventory.Event
 }
 
-func (w *randomWorld) check(rt *rapid.T) {
+func (w *randomWorld) check(*rapid.T) {
 	w.model.compare(w.t, w.d)
 	if w.t.Failed() {
-		rt.FailNow()
+		w.t.Fatal("the store is not what the model says")
 	}
 }
 
@@ -83,9 +94,8 @@ func (w *randomWorld) apply(rt *rapid.T) {
 	log.apply(w.t, w.store, messages...)
 	for i := range messages {
 		w.model.message(&messages[i])
-		// Cells of a state inside a batch are never seen; those after it are.
 	}
-	w.model.levels()
+	w.model.levels() // of the committed state: what a batch passes through is never seen
 }
 
 func (w *randomWorld) redeliver(rt *rapid.T) {

@@ -31,6 +31,9 @@ type Config struct {
 	// BusyTimeout is how long SQLite waits for another process that writes to
 	// the file. Defaults to 10 s.
 	BusyTimeout time.Duration
+	// Existing opens only a store that is there with this program's schema:
+	// nothing is made or migrated. For commands beside the daemon.
+	Existing bool
 	// Worker names this process in source_state, for people. May be empty.
 	Worker string
 }

@@ -75,6 +75,24 @@ func migrateIn(ctx context.Context, db database, tx transaction) error {
 	return err
 }
 
+// requireSchema fails unless there is a store with this program's schema.
+func requireSchema(ctx context.Context, db database) error {
+	return db.read(ctx, func(r reader) error {
+		found, err := db.hasStore(ctx, r)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return ErrNoStore
+		}
+		version, err := readSchema(ctx, r)
+		if err == nil && version != schemaVersion {
+			return &SchemaError{Store: version, Known: schemaVersion}
+		}
+		return err
+	})
+}
+
 func readSchema(ctx context.Context, r reader) (int, error) {
 	version := 0
 	err := r.query(ctx, func(scan scanFunc) error { return scan(&version) }, `select schema from store_meta`)

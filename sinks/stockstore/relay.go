@@ -33,9 +33,10 @@ type done struct {
 	walk *walkStep
 }
 
-// begin makes r that of session, forgetting any other.
+// begin makes r that of session, forgetting any before it. A relay that was
+// superseded does not disturb its successor: the store fences it.
 func (r *relay) begin(session uint64) {
-	if r.session != session || r.taken == nil {
+	if session > r.session || r.taken == nil {
 		r.session = session
 		r.taken, r.walks = make(map[int64]bool), make(map[int64]walkStep)
 	}

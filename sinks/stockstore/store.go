@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,7 +44,8 @@ var (
 
 // Open connects to the store of cfg and migrates it to this program's schema,
 // under a lock, so that several processes may do it at once. It fails with
-// *SchemaError if the store's schema is newer. ctx bounds opening alone. log and
+// *SchemaError if the store's schema is newer or, with cfg.Existing, any other,
+// and with ErrNoStore if there is none then. ctx bounds opening alone. log and
 // reg may be nil. The Store must be closed.
 func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, error) {
 	cfg = cfg.WithDefaults()
@@ -57,12 +60,13 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 		return nil, err
 	}
 	s := &Store{
-		db: db, log: log, metrics: newMetrics(reg), worker: cfg.Worker, sender: newID(),
+		db: db, log: log, worker: cfg.Worker, sender: newID(),
 		wake: make(chan struct{}, 1), notify: make(chan struct{}, 1),
 	}
 	if err := s.readID(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
+	s.metrics = newMetrics(reg) // once nothing can fail, so that a later attempt can register its own
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.tasks.Go(func() { db.listen(background, s.channel(), s.wakeRelay) })
@@ -74,6 +78,12 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 func openDatabase(ctx context.Context, cfg Config, log *slog.Logger) (database, error) {
 	var db database
 	var err error
+	if cfg.SQLite != "" && cfg.Existing {
+		// SQLite would make the file.
+		if _, err := os.Stat(cfg.SQLite); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("open stock store %s: %w", cfg.SQLite, ErrNoStore)
+		}
+	}
 	if cfg.SQLite != "" {
 		db, err = openSQLite(ctx, cfg)
 	} else {
@@ -81,6 +91,12 @@ func openDatabase(ctx context.Context, cfg Config, log *slog.Logger) (database, 
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open stock store: %w", err)
+	}
+	if cfg.Existing {
+		if err := requireSchema(ctx, db); err != nil {
+			return nil, errors.Join(fmt.Errorf("open stock store: %w", err), db.close())
+		}
+		return db, nil
 	}
 	if err := migrate(ctx, db); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate stock store: %w", err), db.close())

@@ -118,6 +118,31 @@ func TestNewerSchema(t *testing.T) {
 	})
 }
 
+// TestExisting: a command beside the daemon makes and migrates nothing.
+func TestExisting(t *testing.T) {
+	t.Parallel()
+	dialects(t, func(t *testing.T, cfg stockstore.Config, db *sql.DB) {
+		only := cfg
+		only.Existing = true
+		if _, err := stockstore.Open(t.Context(), only, nil, nil); !errors.Is(err, stockstore.ErrNoStore) {
+			t.Fatalf("no store: %v", err)
+		}
+		if _, err := db.ExecContext(t.Context(), `select * from store_meta`); err == nil {
+			t.Fatal("a store was made")
+		}
+		s := openStore(t, cfg)
+		defer s.Close()
+		if err := openStore(t, only).Close(); err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, db, `update store_meta set schema = 0`)
+		var other *stockstore.SchemaError
+		if _, err := stockstore.Open(t.Context(), only, nil, nil); !errors.As(err, &other) || other.Store != 0 {
+			t.Errorf("older store: %v", err)
+		}
+	})
+}
+
 func TestSetInstallation(t *testing.T) {
 	t.Parallel()
 	dialects(t, func(t *testing.T, cfg stockstore.Config, _ *sql.DB) {
