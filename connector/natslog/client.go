@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -111,7 +112,11 @@ func (c *Client) dial(ctx context.Context, more ...nats.Option) (*nats.Conn, jet
 	}, auth...)
 	nc, err := nats.Connect(url, append(options, more...)...)
 	if err != nil {
-		return nil, nil, fmt.Errorf("connect to nats at %s: %w", redactAll(url), err)
+		err = fmt.Errorf("connect to nats at %s: %w", redactAll(url), err)
+		if unreachable(err) {
+			err = fmt.Errorf("%w (%w)", err, ErrUnreachable)
+		}
+		return nil, nil, err
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -119,6 +124,15 @@ func (c *Client) dial(ctx context.Context, more ...nats.Option) (*nats.Conn, jet
 		return nil, nil, fmt.Errorf("connect to nats at %s: %w", redactAll(url), err)
 	}
 	return nc, js, nil
+}
+
+// ErrUnreachable is returned when no NATS server answers: it may come back.
+var ErrUnreachable = errors.New("no server answers")
+
+// unreachable reports whether the network, and not a server, refused a connection.
+func unreachable(err error) bool {
+	var network net.Error
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &network)
 }
 
 // endpoint is where to connect, and as whom.

@@ -38,6 +38,7 @@ var graph = []struct {
 	{"internal/privateserver", nil},
 	{"internal/testenv", []string{"internal/privateserver"}},
 	{"internal/bench", []string{"internal/privateserver"}},
+	{"internal/demo", []string{"connector/inventory", "internal/privateserver", "testdata/erp"}},
 	{"internal/failpoint", nil},
 }
 
@@ -53,7 +54,7 @@ var confined = []struct {
 	library string
 	pkgs    []string
 }{
-	{"github.com/jackc/pgx/v5/...", []string{"sources/postgres", "sinks/stockstore", "internal/privateserver", "internal/bench"}},
+	{"github.com/jackc/pgx/v5/...", []string{"sources/postgres", "sinks/stockstore", "internal/privateserver", "internal/bench", "internal/demo"}},
 	{"github.com/jackc/pglogrepl", []string{"sources/postgres"}},
 	{"github.com/go-mysql-org/go-mysql/replication", []string{"sources/mysql"}},
 	{"github.com/go-mysql-org/go-mysql/mysql", []string{"sources/mysql"}},

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tailstock/connector"
+	"tailstock/connector/inventory"
+	"tailstock/connector/mapping"
+	"tailstock/sinks/stockstore"
+)
+
+const explainHelp = `Show every contribution behind the levels of a SKU: the source row, what it
+adds to which location, and the commit that last changed it. Read from the stock
+store; the daemon need not run.`
+
+func (a *app) explainCommand() *cobra.Command {
+	return a.configured(&cobra.Command{
+		Use: "explain SKU", Short: "Show every row behind a SKU's levels", Long: explainHelp,
+		Args: arguments(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			sku := args[0]
+			if err := inventory.ValidName(sku); err != nil {
+				return &usageError{fmt.Errorf("sku %q: %w", sku, err)}
+			}
+			return a.withStore(cmd.Context(), func(ctx context.Context, s *stockstore.Store) error {
+				e, err := s.Explain(ctx, inventory.SKU(sku))
+				if err != nil {
+					return err
+				}
+				return a.show(explanationOf(&e), func() error { return a.showExplanation(&e) })
+			})
+		},
+	})
+}
+
+// explanation is the JSON of explain.
+type explanation struct {
+	SKU           inventory.SKU           `json:"sku"`
+	Levels        []explainedLevel        `json:"levels"`
+	Contributions []explainedContribution `json:"contributions"`
+}
+
+type explainedLevel struct {
+	Location inventory.LocationID `json:"location"`
+	quantities
+	Available json.Number `json:"available"`
+	Gone      bool        `json:"gone,omitempty"`
+	UpdatedAt time.Time   `json:"updated_at,omitzero"`
+}
+
+type explainedContribution struct {
+	Location inventory.LocationID `json:"location"`
+	quantities
+	Source  string              `json:"source"`
+	Table   string              `json:"table"`
+	Row     string              `json:"row"`
+	Leg     string              `json:"leg"`
+	Mapping inventory.MappingID `json:"mapping"`
+	// Counts is false for a feed that is still being loaded.
+	Counts      bool              `json:"counts"`
+	Feed        string            `json:"feed"`
+	Position    string            `json:"position"`
+	Transaction string            `json:"transaction"`
+	CommittedAt time.Time         `json:"committed_at"`
+	Problem     *explainedProblem `json:"problem,omitempty"`
+}
+
+type explainedProblem struct {
+	Kind        string    `json:"kind"`
+	Rule        string    `json:"rule"`
+	Reason      string    `json:"reason"`
+	Transaction string    `json:"transaction"`
+	CommittedAt time.Time `json:"committed_at"`
+}
+
+func explanationOf(e *stockstore.Explanation) explanation {
+	out := explanation{SKU: e.SKU, Levels: []explainedLevel{}, Contributions: []explainedContribution{}}
+	for i := range e.Levels {
+		l := &e.Levels[i]
+		out.Levels = append(out.Levels, explainedLevel{
+			Location: l.Location, quantities: quantitiesOf(l.Quantities),
+			Available: json.Number(l.Quantities.Available().String()), Gone: l.Gone, UpdatedAt: l.UpdatedAt,
+		})
+	}
+	for i := range e.Contributions {
+		c := &e.Contributions[i]
+		shown := explainedContribution{
+			Location: c.Location, quantities: quantitiesOf(c.Quantities), Source: c.Source, Table: c.Table,
+			Row: string(c.Row), Leg: c.Leg, Mapping: c.Mapping, Counts: counts(c), Feed: string(c.Feed),
+			Position: c.Position.String(), Transaction: c.Transaction, CommittedAt: c.CommittedAt,
+		}
+		if p := c.Problem; p != nil {
+			shown.Problem = &explainedProblem{string(p.Kind), p.Rule, p.Reason, p.Transaction, p.CommittedAt}
+		}
+		out.Contributions = append(out.Contributions, shown)
+	}
+	return out
+}
+
+func counts(c *stockstore.ExplainedContribution) bool {
+	return c.Feed == connector.FeedActive || c.Feed == connector.FeedStale
+}
+
+// showExplanation prints a SKU by location: its level, and below it what adds up to it.
+func (a *app) showExplanation(e *stockstore.Explanation) error {
+	if len(e.Levels) == 0 && len(e.Contributions) == 0 {
+		_, err := fmt.Fprintf(a.Out, "%s: no source row speaks of it\n", e.SKU)
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", e.SKU)
+	for i := range e.Levels {
+		l := &e.Levels[i]
+		if l.Gone {
+			fmt.Fprintf(&b, "\n%s  gone: no row contributes any more\n", l.Location)
+		} else {
+			fmt.Fprintf(&b, "\n%s  available %s = %s\n", l.Location, l.Quantities.Available(), sumOf(l.Quantities))
+		}
+		for j := range e.Contributions {
+			if c := &e.Contributions[j]; c.Location == l.Location {
+				writeContribution(&b, c)
+			}
+		}
+	}
+	_, err := fmt.Fprint(a.Out, b.String())
+	return err
+}
+
+// sumOf shows how available comes about: "on_hand 12 - committed 3".
+func sumOf(q inventory.Quantities) string {
+	s := "on_hand " + q[inventory.OnHand].String()
+	for _, k := range []inventory.Kind{inventory.Committed, inventory.Unavailable, inventory.SafetyStock} {
+		if q[k] != 0 {
+			s += " - " + k.String() + " " + q[k].String()
+		}
+	}
+	if n := q[inventory.Incoming]; n != 0 {
+		s += "; incoming " + n.String()
+	}
+	return s
+}
+
+func writeContribution(b *strings.Builder, c *stockstore.ExplainedContribution) {
+	fmt.Fprintf(b, "  %s %s", c.Table, c.Row)
+	if c.Leg != mapping.DefaultLeg {
+		fmt.Fprintf(b, " %s", c.Leg)
+	}
+	fmt.Fprintf(b, ": %s\n", nonZero(c.Quantities))
+	fmt.Fprintf(b, "      source %s, transaction %s, committed %s\n", c.Source, c.Transaction, c.CommittedAt.Local().Format(timeFormat))
+	if !counts(c) {
+		fmt.Fprintf(b, "      does not count: its table is %s\n", c.Feed)
+	}
+	if p := c.Problem; p != nil {
+		fmt.Fprintf(b, "      last good value; since transaction %s (%s) the row is %s: %s: %s\n",
+			p.Transaction, p.CommittedAt.Local().Format(timeFormat), p.Kind, p.Rule, p.Reason)
+	}
+}
+
+// timeFormat shows a moment to people.
+const timeFormat = "2006-01-02 15:04:05.000"

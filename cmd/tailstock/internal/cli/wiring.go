@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tailstock/connector/cdc"
+	"tailstock/connector/natslog"
+	"tailstock/internal/config"
+	"tailstock/sinks/cache"
+	"tailstock/sinks/stockstore"
+	"tailstock/sources/postgres"
+)
+
+// load reads the configuration.
+func (a *app) load() (*config.Config, error) {
+	cfg, err := config.Load(a.config, a.Lookup)
+	if err != nil {
+		return nil, &configError{err}
+	}
+	return cfg, nil
+}
+
+// withNATS runs f with a client of the configured NATS server, acting as role
+// where the server is the embedded one of a running daemon.
+func (a *app) withNATS(ctx context.Context, role natslog.Role, f func(context.Context, *natslog.Client) error) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	c, err := natslog.Connect(ctx, cfg.NATS, natslog.Options{Role: role, Name: "tailstock command"})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(ctx, c)
+}
+
+// withStore runs f with the configured stock store, which must be there.
+func (a *app) withStore(ctx context.Context, f func(context.Context, *stockstore.Store) error) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	if cfg.Store == nil {
+		return missing("store", "commands that read the stock store need it")
+	}
+	c := *cfg.Store
+	c.Existing = true
+	s, err := stockstore.Open(ctx, c, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return f(ctx, s)
+}
+
+// withCache runs f with the configured cache.
+func (a *app) withCache(ctx context.Context, f func(context.Context, *cache.Cache) error) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	if cfg.Cache == nil {
+		return missing("cache", "there is no cache to work on")
+	}
+	c, err := cache.New(*cfg.Cache, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(ctx, c)
+}
+
+// missing says that the configuration lacks a section that a command needs.
+func missing(section, why string) error {
+	return &configError{fmt.Errorf("the configuration has no section %q: %s", section, why)}
+}
+
+// sourceOf makes the adapter of a configured source. It connects to nothing.
+func sourceOf(s *config.Source, log *slog.Logger, reg prometheus.Registerer) (*postgres.Source, error) {
+	wanted := make(cdc.Wanted, len(s.Mappings))
+	for _, m := range s.Mappings {
+		wanted[m.Table()] = m.Columns()
+	}
+	if reg != nil {
+		reg = prometheus.WrapRegistererWith(prometheus.Labels{"source": s.Name}, reg)
+	}
+	source, err := postgres.New(*s.Postgres, wanted, log, reg)
+	if err != nil {
+		return nil, &configError{fmt.Errorf("source %s: %w", s.Name, err)}
+	}
+	return source, nil
+}
+
+// chosen returns the configured sources, or the one that is named.
+func chosen(cfg *config.Config, name string) ([]config.Source, error) {
+	if name == "" {
+		return cfg.Sources, nil
+	}
+	for i := range cfg.Sources {
+		if cfg.Sources[i].Name == name {
+			return cfg.Sources[i : i+1], nil
+		}
+	}
+	return nil, &usageError{fmt.Errorf("there is no source %q in the configuration", name)}
+}
