@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"tailstock/connector/inventory"
@@ -192,25 +193,10 @@ func orderTest(o op) func(order int) bool {
 	}
 }
 
-// isNull tests whether n is NULL; wanted is false for the opposite. It is never NULL itself.
+// isNull tests whether n is NULL; wanted is false for the opposite. It is never
+// NULL itself. Whether a column is NULL does not depend on whether it can be read.
 func (b *builder) isNull(n *node, wanted bool) boolFunc {
-	var missing func(in input) *failure
-	switch b.kinds[n] {
-	case kindNumber:
-		x := b.number(n)
-		missing = func(in input) *failure { _, f := x(in); return f }
-	case kindBool:
-		x := b.boolean(n)
-		missing = func(in input) *failure { _, f := x(in); return f }
-	default:
-		x := b.text(n)
-		missing = func(in input) *failure { _, f := x(in); return f }
-	}
-	if n.op == opColumn {
-		// Whether a column is NULL does not depend on whether it can be read.
-		i, name := b.table.Column(n.text), n.text
-		missing = func(in input) *failure { _, f := in.value(i, name); return f }
-	}
+	missing := b.failureOf(n)
 	return func(in input) (bool, *failure) {
 		switch f := missing(in); f {
 		case nil:
@@ -221,6 +207,25 @@ func (b *builder) isNull(n *node, wanted bool) boolFunc {
 			return false, f
 		}
 	}
+}
+
+// failureOf compiles n for its failure alone.
+func (b *builder) failureOf(n *node) func(in input) *failure {
+	switch {
+	case n.op == opColumn:
+		i, name := b.table.Column(n.text), n.text
+		return func(in input) *failure { _, f := in.value(i, name); return f }
+	case b.kinds[n] == kindNumber:
+		return withoutValue(b.number(n))
+	case b.kinds[n] == kindBool:
+		return withoutValue(b.boolean(n))
+	default:
+		return withoutValue(b.text(n))
+	}
+}
+
+func withoutValue[T any, F ~func(input) (T, *failure)](x F) func(in input) *failure {
+	return func(in input) *failure { _, f := x(in); return f }
 }
 
 func (b *builder) in(n *node) boolFunc {
@@ -240,25 +245,22 @@ const fewListed = 8
 
 func listed[T comparable, F ~func(input) (T, *failure)](x F, list []*node, value func(*node) T) boolFunc {
 	values := make([]T, len(list))
-	set := make(map[T]struct{}, len(list))
 	for i, a := range list {
 		values[i] = value(a)
-		set[values[i]] = struct{}{}
+	}
+	holds := func(v T) bool { return slices.Contains(values, v) }
+	if len(values) > fewListed {
+		set := make(map[T]bool, len(values))
+		for _, v := range values {
+			set[v] = true
+		}
+		holds = func(v T) bool { return set[v] }
 	}
 	return func(in input) (bool, *failure) {
 		v, f := x(in)
 		if f != nil {
 			return false, f
 		}
-		if len(values) > fewListed {
-			_, ok := set[v]
-			return ok, nil
-		}
-		for i := range values {
-			if values[i] == v {
-				return true, nil
-			}
-		}
-		return false, nil
+		return holds(v), nil
 	}
 }

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"strconv"
 	"strings"
 
 	"tailstock/connector/cdc"
@@ -80,30 +81,46 @@ func joined(parts []func(input) (string, *failure)) textFunc {
 	}
 }
 
-// asText compiles text(n): the text of a value of any kind. An integer column
-// is taken as it is, however many digits it has; other numbers are written
-// without trailing zeros.
+// asText compiles text(n): the text of a value of any kind. Integer and decimal
+// columns keep all their digits, however many: part numbers are longer than
+// what can be calculated with. No number has trailing zeros.
 func (b *builder) asText(n *node) textFunc {
-	switch {
-	case b.kinds[n] == kindNumber && n.op == opColumn &&
-		b.table.Columns[b.table.Column(n.text)].Type == cdc.TypeInteger:
-		return b.textColumn(n)
-	case b.kinds[n] == kindNumber:
+	switch b.kinds[n] {
+	case kindNumber:
+		if n.op == opColumn && b.table.Columns[b.table.Column(n.text)].Type != cdc.TypeFloat {
+			return decimalText(b.textColumn(n), n.text)
+		}
 		return numberText(b.number(n))
-	case b.kinds[n] == kindBool:
+	case kindBool:
 		x := b.boolean(n)
 		return func(in input) (string, *failure) {
 			v, f := x(in)
-			switch {
-			case f != nil:
-				return "", f
-			case v:
-				return "true", nil
-			}
-			return "false", nil
+			return strconv.FormatBool(v), f
 		}
+	default:
+		return b.text(n)
 	}
-	return b.text(n)
+}
+
+// decimalText removes what does not count from the text of a plain decimal number.
+func decimalText(x textFunc, name string) textFunc {
+	return func(in input) (string, *failure) {
+		s, f := x(in)
+		if f != nil {
+			return "", f
+		}
+		digits := strings.TrimPrefix(s, "-")
+		if strings.Trim(digits, "0123456789.") != "" {
+			return "", failed("column " + name + ": " + shown(s) + " is not a number")
+		}
+		if strings.IndexByte(s, '.') >= 0 {
+			s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+		}
+		if s == "-0" {
+			return "0", nil
+		}
+		return s, nil
+	}
 }
 
 func numberText(x numberFunc) textFunc {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
@@ -63,7 +62,7 @@ func appendList(b []byte, list []*node) []byte {
 }
 
 // reserved holds the words that are not columns unless they are quoted.
-const reserved = " true false null nil not in and or matches contains startsWith endsWith let if else "
+const reserved = " true false null nil TRUE FALSE NULL not in and or matches contains startsWith endsWith let "
 
 func appendColumn(b []byte, name string) []byte {
 	if plainIdentifier(name) && !strings.Contains(reserved, " "+name+" ") {
@@ -87,18 +86,19 @@ func plainIdentifier(s string) bool {
 	return s != ""
 }
 
+// appendTextLiteral escapes no more than the parser needs and ASCII's control
+// characters: what counts as printable beyond ASCII changes with Unicode, and
+// with it the ids of mappings would.
 func appendTextLiteral(b []byte, s string) []byte {
 	b = append(b, '\'')
-	for _, r := range s {
-		switch {
-		case r == '\'' || r == '\\':
-			b = append(b, '\\', byte(r))
-		case !unicode.IsPrint(r):
-			b = append(b, `\U`...)
-			b = append(b, strings.Repeat("0", 8-len(strconv.FormatInt(int64(r), 16)))...)
-			b = strconv.AppendInt(b, int64(r), 16)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '\'' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ' || c == 0x7f:
+			b = fmt.Appendf(b, `\x%02x`, c)
 		default:
-			b = append(b, string(r)...)
+			b = append(b, c)
 		}
 	}
 	return append(b, '\'')
@@ -161,11 +161,13 @@ func (e *expression) canonical() string {
 }
 
 // canonicalGrowth is how much longer than an expression its canonical spelling
-// can be: an escaped character takes ten bytes.
-const canonicalGrowth = 10
+// can be: a! becomes "(not )", ?? becomes "coalesce(, )".
+const canonicalGrowth = 6
 
 // Parse reads the canonical text of a mapping, to apply one that is no longer
-// configured. It fails for a text in a language other than this version's.
+// configured: the Mapping's Canonical and ID are those of the text. It fails for
+// a text in a language other than this version's, and for any that is not the
+// canonical one of its mapping, so that a damaged text is never applied.
 func Parse(canonical []byte) (*Mapping, error) {
 	var in canonicalMapping
 	d := json.NewDecoder(bytes.NewReader(canonical))
@@ -181,7 +183,7 @@ func Parse(canonical []byte) (*Mapping, error) {
 	for i := range in.Contributes {
 		r := &in.Contributes[i]
 		rule := Rule{
-			Leg: Value{Text: r.Leg, Place: Place{Line: 1}}, When: Value{Text: r.When},
+			Leg: Value{Text: r.Leg}, When: Value{Text: r.When},
 			SKU: Value{Text: r.SKU}, Location: Value{Text: r.Location},
 		}
 		for k, text := range r.kinds() {
@@ -192,6 +194,9 @@ func Parse(canonical []byte) (*Mapping, error) {
 	m, err := compile(cdc.ParseTableName(in.Table), spec, canonicalGrowth*MaxExpression)
 	if err != nil {
 		return nil, fmt.Errorf("canonical mapping: %w", err)
+	}
+	if !bytes.Equal(m.canonical, canonical) {
+		return nil, fmt.Errorf("canonical mapping of table %s: it is not spelled as this version spells it", in.Table)
 	}
 	return m, nil
 }

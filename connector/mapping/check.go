@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"strings"
+
 	"tailstock/connector/cdc"
 )
 
@@ -91,7 +93,7 @@ func (c *checker) arithmetic(n *node) (kind, *fault) {
 		}
 		// Text is joined with + as well. Columns not known yet may be either.
 		switch {
-		case left == kindAny && right == kindAny:
+		case left == kindAny && right == kindAny && c.table == nil:
 			return kindAny, nil
 		case left == kindText || right == kindText:
 			return kindText, c.all(n.args, kindText)
@@ -102,7 +104,10 @@ func (c *checker) arithmetic(n *node) (kind, *fault) {
 
 func (c *checker) comparison(n *node) (kind, *fault) {
 	k, f := c.same(n.args)
-	if f != nil {
+	switch {
+	case f != nil && n.args[0].op == opNot:
+		return 0, notTooClose(n.args[0])
+	case f != nil:
 		return 0, f
 	}
 	ordered := n.op != opEqual && n.op != opNotEqual && n.op != opIn
@@ -150,28 +155,45 @@ func (c *checker) want(n *node, wanted kind) *fault {
 	if f != nil {
 		return f
 	}
-	if k != wanted && k != kindAny {
+	switch {
+	case n.op == opNot && wanted == kindText:
+		return notTooClose(n)
+	case k != wanted && k != kindAny:
 		return faultAt(n.at, "is %s where %s is wanted%s", k, wanted, c.conversion(n, k, wanted))
 	}
 	return nil
 }
 
+// notTooClose explains not x == y, which is (not x) == y.
+func notTooClose(n *node) *fault {
+	return faultAt(n.at, "not is for the next value alone; write not (x == y)")
+}
+
 // conversion says how to make a wanted kind of n, as the end of a sentence.
 func (c *checker) conversion(n *node, is, wanted kind) string {
 	spelled := string(n.canonical(nil))
-	switch {
-	case n.op == opText && wanted == kindNumber:
-		return "; numbers are written without quotes"
-	case n.op == opNumber && wanted == kindText:
-		return "; text is written in quotes, as '" + spelled + "'"
-	case len(spelled) > 60:
+	if len(spelled) > 60 {
 		spelled = "..."
 	}
+	// An operation's spelling is in parentheses, which a call has already.
+	argument := strings.TrimSuffix(strings.TrimPrefix(spelled, "("), ")")
+	if spelled == argument || spelled[0] != '(' {
+		argument = spelled
+	}
+	literal := n.op == opText || n.op == opNumber
 	switch {
+	case literal && wanted == kindNumber:
+		return "; numbers are written without quotes"
+	case literal && wanted == kindText:
+		return "; text is written in quotes, as '" + spelled + "'"
+	case literal:
+		return "; write true or false"
+	case is == kindText && wanted == kindNumber && n.op == opAdd:
+		return "; + joins text here, because one side of it is text"
 	case is == kindText && wanted == kindNumber:
-		return "; write number(" + spelled + ") if it holds a number"
+		return "; write number(" + argument + ") if it holds a number"
 	case wanted == kindText:
-		return "; write text(" + spelled + ")"
+		return "; write text(" + argument + ")"
 	case is == kindNumber && wanted == kindBool:
 		return "; write " + spelled + " != 0"
 	case is == kindText && wanted == kindBool:

@@ -31,7 +31,8 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%stable %s: %s: %s", where, e.Table, e.Path, e.Reason)
 }
 
-// Errors is everything that is wrong with a mapping, in the order of the file.
+// Errors is everything that is wrong with a mapping, in the order of its rules
+// and of their fields.
 type Errors []*Error
 
 // Error returns one line for each error.

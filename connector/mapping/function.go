@@ -36,15 +36,23 @@ var functions = [...]function{ //nolint:gochecknoglobals // a constant table
 	{name: "max", usage: "max(a, b, ...)", least: 2, params: []kind{kindNumber}, result: kindNumber, number: extremer(1)},
 	{name: "min", usage: "min(a, b, ...)", least: 2, params: []kind{kindNumber}, result: kindNumber, number: extremer(-1)},
 	{name: "number", usage: "number(text)", least: 1, most: 1, params: []kind{kindAny}, refuses: kindBool, result: kindNumber, number: buildNumber},
-	{name: "part", usage: "part(text, separator, n)", least: 3, most: 3, constantFrom: 2,
-		params: []kind{kindText, kindText, kindNumber}, result: kindText, check: checkPart, text: buildPart},
+	{
+		name: "part", usage: "part(text, separator, n)", least: 3, most: 3, constantFrom: 2,
+		params: []kind{kindText, kindText, kindNumber}, result: kindText, check: checkPart, text: buildPart,
+	},
 	{name: "replace", usage: "replace(text, old, new)", least: 3, most: 3, params: []kind{kindText}, result: kindText, text: buildReplace},
-	{name: "round", usage: "round(number) or round(number, digits)", least: 1, most: 2, constantFrom: 1,
-		params: []kind{kindNumber}, result: kindNumber, check: checkRound, number: rounder(halfEven)},
-	{name: "substring", usage: "substring(text, start) or substring(text, start, count)", least: 2, most: 3, constantFrom: 1,
-		params: []kind{kindText, kindNumber}, result: kindText, check: checkSubstring, text: buildSubstring},
-	{name: "text", usage: "text(x)", least: 1, most: 1, params: []kind{kindAny}, result: kindText,
-		text: func(b *builder, n *node) textFunc { return b.asText(n.args[0]) }},
+	{
+		name: "round", usage: "round(number) or round(number, digits)", least: 1, most: 2, constantFrom: 1,
+		params: []kind{kindNumber}, result: kindNumber, check: checkRound, number: rounder(halfEven),
+	},
+	{
+		name: "substring", usage: "substring(text, start) or substring(text, start, count)", least: 2, most: 3, constantFrom: 1,
+		params: []kind{kindText, kindNumber}, result: kindText, check: checkSubstring, text: buildSubstring,
+	},
+	{
+		name: "text", usage: "text(x)", least: 1, most: 1, params: []kind{kindAny}, result: kindText,
+		text: func(b *builder, n *node) textFunc { return b.asText(n.args[0]) },
+	},
 	{name: "trim", usage: "trim(text)", least: 1, most: 1, params: []kind{kindText}, result: kindText, text: changer(strings.TrimSpace)},
 	{name: "upper", usage: "upper(text)", least: 1, most: 1, params: []kind{kindText}, result: kindText, text: changer(strings.ToUpper)},
 }

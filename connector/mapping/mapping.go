@@ -144,7 +144,7 @@ func (c *compiler) leg(r *Rule, out *rule, legs map[string]string) {
 		out.leg, place = DefaultLeg, r.Place
 	}
 	if err := inventory.ValidName(out.leg); err != nil {
-		c.report(place, path, "%v", err)
+		c.report(place, path, "%s: %v", shown(out.leg), err)
 		return
 	}
 	first, taken := legs[out.leg]
@@ -169,12 +169,12 @@ func (c *compiler) rule(r *Rule, out *rule) {
 			"is missing: name a column, or write a text in quotes inside the value, as in location: \"'DC1'\"")
 	}
 	out.location = c.expression(out, fieldLocation, &r.Location)
-	any := false
+	contributes := false
 	for k := range out.kinds {
-		any = any || !r.Quantities[k].absent()
+		contributes = contributes || !r.Quantities[k].absent()
 		out.kinds[k] = c.expression(out, inventory.Kind(k).String(), &r.Quantities[k])
 	}
-	if !any {
+	if !contributes {
 		c.report(r.Place, out.path, "contributes nothing: give it on_hand, committed, unavailable, safety_stock or incoming")
 	}
 }

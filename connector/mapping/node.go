@@ -46,10 +46,26 @@ var binaryOps = [...]struct { //nolint:gochecknoglobals // a constant table
 	spelling string
 	op       op
 }{
-	{"+", opAdd}, {"-", opSubtract}, {"*", opMultiply}, {"/", opDivide}, {"%", opRemainder},
-	{"==", opEqual}, {"!=", opNotEqual}, {"<", opLess}, {"<=", opLessEqual}, {">", opGreater}, {">=", opGreaterEqual},
-	{"and", opAnd}, {"&&", opAnd}, {"or", opOr}, {"||", opOr}, {"in", opIn},
-	{"contains", opContains}, {"startsWith", opStartsWith}, {"endsWith", opEndsWith}, {"matches", opMatches},
+	{"+", opAdd},
+	{"-", opSubtract},
+	{"*", opMultiply},
+	{"/", opDivide},
+	{"%", opRemainder},
+	{"==", opEqual},
+	{"!=", opNotEqual},
+	{"<", opLess},
+	{"<=", opLessEqual},
+	{">", opGreater},
+	{">=", opGreaterEqual},
+	{"and", opAnd},
+	{"&&", opAnd},
+	{"or", opOr},
+	{"||", opOr},
+	{"in", opIn},
+	{"contains", opContains},
+	{"startsWith", opStartsWith},
+	{"endsWith", opEndsWith},
+	{"matches", opMatches},
 	{"??", opCoalesce},
 }
 

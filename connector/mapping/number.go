@@ -37,25 +37,30 @@ func parseNumber(s string) (inventory.Quantity, *failure) {
 
 // parseLarge reads what ParseQuantity knows to be a number of 10^9 or more.
 func parseLarge(s string) inventory.Quantity {
-	s = strings.TrimLeft(strings.Trim(s, " \t\r\n"), "+")
+	s = strings.TrimPrefix(strings.Trim(s, " \t\r\n"), "+")
 	s, negative := strings.CutPrefix(s, "-")
-	mantissa, exponent := s, 0
-	if i := strings.IndexAny(s, "eE"); i >= 0 {
-		// Beyond int the nearest int is as good: no mantissa is so long.
-		exponent, _ = strconv.Atoi(s[i+1:])
-		mantissa = s[:i]
-	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	digits := strings.TrimLeft(whole+fraction, "0")
-	point := len(whole) + exponent - (len(whole) + len(fraction) - len(digits))
-	q := beyond
-	if point <= maxWhole && strings.Trim(digits, "0123456789") == "" {
-		q = roundLarge(digits, point+6)
-	}
+	q := largeMagnitude(s)
 	if negative {
 		return -q
 	}
 	return q
+}
+
+func largeMagnitude(s string) inventory.Quantity {
+	mantissa, exponent := s, 0
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		// Atoi gives the nearest int when the exponent is out of range; the bounds are ParseQuantity's.
+		exponent, _ = strconv.Atoi(s[i+1:])
+		mantissa, exponent = s[:i], min(max(exponent, -1<<20), 1<<20)
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimLeft(whole+fraction, "0")
+	// point is how many of digits stand before the decimal point: at least ten, for the number is large.
+	point := len(digits) - len(fraction) + exponent
+	if point > maxWhole || strings.Trim(digits, "0123456789") != "" { // "Infinity" among others
+		return beyond
+	}
+	return roundLarge(digits, point+6)
 }
 
 // roundLarge returns the first n digits as an integer, rounded half-even. n is
@@ -75,22 +80,15 @@ func roundLarge(digits string, n int) inventory.Quantity {
 	return inventory.Quantity(min(u, uint64(beyond)))
 }
 
-func errTooLarge() *failure { return failed("a number is out of range: larger than 9.2e12") }
+func errTooLarge() *failure { return failed("a number is out of range: it is 9.2e12 or larger") }
 
 func add(a, b inventory.Quantity) (inventory.Quantity, *failure) {
 	sum := a + b
-	if isBeyond(a) || isBeyond(b) || (a > 0) == (b > 0) && (sum > 0) != (a > 0) && a != 0 && b != 0 {
+	wrapped := b > 0 && sum < a || b < 0 && sum > a
+	if isBeyond(a) || isBeyond(b) || wrapped || isBeyond(sum) || sum == math.MinInt64 {
 		return 0, errTooLarge()
 	}
-	return inRange(sum)
-}
-
-// inRange refuses the two ends of int64, which stand for numbers beyond it.
-func inRange(q inventory.Quantity) (inventory.Quantity, *failure) {
-	if isBeyond(q) || q == math.MinInt64 {
-		return 0, errTooLarge()
-	}
-	return q, nil
+	return sum, nil
 }
 
 func multiply(a, b inventory.Quantity) (inventory.Quantity, *failure) {
@@ -171,8 +169,8 @@ func roundTo(q, unit inventory.Quantity, mode rounding) (inventory.Quantity, *fa
 	}
 	higher := mode == up
 	if mode == halfEven {
-		// q-rest could wrap near the end of the range; its parity as a number of
-		// units is that of (q-rest)/unit, computed without leaving the range.
+		// The even one of the two multiples around q wins. steps is the number of
+		// units in the lower one, which itself may lie outside the range.
 		steps := q / unit
 		if q < 0 {
 			steps--
@@ -188,7 +186,7 @@ func roundTo(q, unit inventory.Quantity, mode rounding) (inventory.Quantity, *fa
 // compareNumbers orders a and b. It fails where both lie beyond what is kept.
 func compareNumbers(a, b inventory.Quantity) (int, *failure) {
 	if isBeyond(a) && a == b {
-		return 0, failed("two numbers beyond 9.2e12 cannot be compared; compare them as text(...)")
+		return 0, failed("two numbers of 9.2e12 or more cannot be compared; compare them as text(...)")
 	}
 	switch {
 	case a < b:

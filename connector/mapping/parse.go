@@ -1,8 +1,8 @@
 package mapping
 
 import (
-	"errors"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"unicode/utf8"
 
@@ -10,6 +10,7 @@ import (
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/parser/lexer"
 
 	"tailstock/connector/inventory"
 )
@@ -20,6 +21,9 @@ const (
 	MaxExpression = 4096
 	// maxDepth is how deep an expression may nest.
 	maxDepth = 200
+	// maxPattern is the longest regular expression, in bytes, and maxSteps the most
+	// instructions that it may compile to.
+	maxPattern, maxSteps = 500, 1000
 )
 
 // parse reads an expression of at most limit bytes.
@@ -32,12 +36,19 @@ func parse(text string, limit int) (*node, *fault) {
 	case !utf8.ValidString(text):
 		return nil, faultAt(0, "is not valid UTF-8")
 	}
+	r := reader{source: []rune(text), seen: make(map[ast.Node]bool)}
+	tokens, err := lexer.Lex(file.NewSource(text))
+	if err != nil {
+		return nil, syntaxFault(err, nil)
+	}
+	if f := vet(tokens); f != nil {
+		return nil, f
+	}
 	config := conf.CreateNew()
 	config.DisableIfOperator = true
 	tree, err := parser.ParseWithConfig(text, config)
-	r := reader{source: []rune(text), seen: make(map[ast.Node]bool)}
 	if err != nil {
-		return nil, r.syntax(err)
+		return nil, syntaxFault(err, tokens)
 	}
 	return r.read(tree.Node, 0)
 }
@@ -45,43 +56,8 @@ func parse(text string, limit int) (*node, *fault) {
 // reader makes nodes of the parser's tree and refuses what is not in the language.
 type reader struct {
 	source []rune
-	// seen holds the nodes read: the parser shares one where its sugar repeats it.
+	// seen holds the nodes read: the parser shares the b of a < b < c.
 	seen map[ast.Node]bool
-}
-
-// syntax turns a parser's error into ours.
-func (r *reader) syntax(err error) *fault {
-	var e *file.Error
-	if !errors.As(err, &e) {
-		return faultAt(0, "%v", err)
-	}
-	at := min(max(e.From, 0), len(r.source))
-	end := min(max(e.To, at), len(r.source))
-	if hint := spellingHint(string(r.source[at:end])); hint != "" {
-		return faultAt(at, "%s", hint)
-	}
-	return faultAt(at, "%s", e.Message)
-}
-
-// spellingHint says how another language's word is spelled in ours.
-func spellingHint(word string) string {
-	switch strings.ToUpper(word) {
-	case "=":
-		return "compare with =="
-	case "<>", "><":
-		return "compare with !="
-	case "AND", "OR", "NOT", "IN":
-		return "operators are written in lower case: " + strings.ToLower(word)
-	case "IS":
-		return "test for NULL with == null or != null"
-	case "LIKE", "ILIKE", "SIMILAR", "REGEXP":
-		return "match text with contains, startsWith, endsWith or matches"
-	case "BETWEEN":
-		return "write x >= a and x <= b"
-	case "CASE", "WHEN", "IF":
-		return "decide with: condition ? a : b"
-	}
-	return ""
 }
 
 func (r *reader) read(a ast.Node, depth int) (*node, *fault) {
@@ -93,7 +69,7 @@ func (r *reader) read(a ast.Node, depth int) (*node, *fault) {
 		return nil, faultAt(at, "nests deeper than %d", maxDepth)
 	}
 	if r.seen[a] {
-		return nil, faultAt(at, "comparisons cannot be chained and ?: cannot be shortened: write a < b and b < c, a ? b : c")
+		return nil, faultAt(at, "comparisons cannot be chained: write a < b and b < c")
 	}
 	r.seen[a] = true
 	switch a := a.(type) {
@@ -110,6 +86,9 @@ func (r *reader) read(a ast.Node, depth int) (*node, *fault) {
 	case *ast.BinaryNode:
 		return r.binary(a, depth)
 	case *ast.ConditionalNode:
+		if a.Cond == a.Exp1 {
+			return nil, faultAt(a.Cond.Location().From, "?: cannot be shortened: write a ? b : c")
+		}
 		args, f := r.list([]ast.Node{a.Cond, a.Exp1, a.Exp2}, depth)
 		if f != nil {
 			return nil, f
@@ -160,27 +139,30 @@ func (r *reader) text(a *ast.StringNode, at int) (*node, *fault) {
 		}
 		return &node{op: opColumn, at: at, text: a.Value}, nil
 	}
-	if !utf8.ValidString(a.Value) {
-		return nil, faultAt(at, "the text is not valid UTF-8")
-	}
 	return &node{op: opText, at: at, text: a.Value}, nil
 }
 
-// number reads a literal from the source, because the parser's is a float.
+// number reads a literal, which vet has passed, from the source, because the parser's is a float.
 func (r *reader) number(a ast.Node) (*node, *fault) {
 	l := a.Location()
-	spelled := strings.ReplaceAll(string(r.source[l.From:min(l.To, len(r.source))]), "_", "")
-	if strings.Trim(spelled, "0123456789.") != "" {
-		return nil, faultAt(l.From, "%s: numbers are written in decimal, like 12 or 0.5", spelled)
+	q, f := parseLiteral(string(r.source[l.From:l.To]), l.From)
+	return &node{op: opNumber, at: l.From, number: q}, f
+}
+
+// parseLiteral reads the number spelled at a place.
+func parseLiteral(spelled string, at int) (inventory.Quantity, *fault) {
+	digits := strings.ReplaceAll(spelled, "_", "")
+	if strings.Trim(digits, "0123456789.") != "" {
+		return 0, faultAt(at, "%s: numbers are written in decimal, like 12 or 0.5", spelled)
 	}
-	if _, fraction, _ := strings.Cut(spelled, "."); len(strings.TrimRight(fraction, "0")) > 6 {
-		return nil, faultAt(l.From, "%s has more than six fractional digits", spelled)
+	if _, fraction, _ := strings.Cut(digits, "."); len(strings.TrimRight(fraction, "0")) > 6 {
+		return 0, faultAt(at, "%s has more than six fractional digits", spelled)
 	}
-	q, f := parseNumber(spelled)
+	q, f := parseNumber(digits)
 	if f != nil || isBeyond(q) {
-		return nil, faultAt(l.From, "%s is too large for a number", spelled)
+		return 0, faultAt(at, "%s is too large for a number; compare as text: text(x) == '%s'", spelled, digits)
 	}
-	return &node{op: opNumber, at: l.From, number: q}, nil
+	return q, nil
 }
 
 func (r *reader) unary(a *ast.UnaryNode, depth int) (*node, *fault) {
@@ -194,10 +176,10 @@ func (r *reader) unary(a *ast.UnaryNode, depth int) (*node, *fault) {
 		return &node{op: opNumber, at: at, number: -x.number}, nil
 	case a.Operator == "-":
 		return &node{op: opNegate, at: at, args: []*node{x}}, nil
-	case a.Operator == "not" || a.Operator == "!":
-		return &node{op: opNot, at: at, args: []*node{x}}, nil
+	case a.Operator == "+":
+		return nil, faultAt(at, "a sign + is not in the language; leave it out")
 	}
-	return nil, faultAt(at, "unary %s is not in the language; leave it out", a.Operator)
+	return &node{op: opNot, at: at, args: []*node{x}}, nil
 }
 
 func (r *reader) binary(a *ast.BinaryNode, depth int) (*node, *fault) {
@@ -214,10 +196,10 @@ func (r *reader) binary(a *ast.BinaryNode, depth int) (*node, *fault) {
 		return nil, f
 	}
 	n := &node{op: o, at: at, args: args}
-	switch o {
-	case opMatches:
+	if o == opMatches {
 		return n, n.compilePattern()
-	case opCoalesce:
+	}
+	if o == opCoalesce {
 		n.flatten()
 	}
 	return n, nil
@@ -237,15 +219,36 @@ func (n *node) flatten() {
 }
 
 func (n *node) compilePattern() *fault {
-	if n.args[1].op != opText {
-		return faultAt(n.args[1].at, "the pattern of matches must be a text literal")
+	at, text := n.args[1].at, n.args[1].text
+	switch {
+	case n.args[1].op != opText:
+		return faultAt(at, "the pattern of matches must be a text literal")
+	case len(text) > maxPattern:
+		return faultAt(at, "the pattern is %d bytes long, more than %d", len(text), maxPattern)
 	}
-	pattern, err := regexp.Compile(n.args[1].text)
+	pattern, err := regexp.Compile(text)
 	if err != nil {
-		return faultAt(n.args[1].at, "the pattern is not a regular expression (RE2): %v", err)
+		return faultAt(at, "the pattern is not a regular expression (RE2): %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	if size := patternSize(text); size > maxSteps {
+		return faultAt(at, "the pattern repeats too much: it takes %d steps for each character, more than %d", size, maxSteps)
 	}
 	n.pattern = pattern
 	return nil
+}
+
+// patternSize returns how many instructions a valid pattern has, each of which
+// may have to be tried for each character of a text.
+func patternSize(pattern string) int {
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return maxSteps + 1
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return maxSteps + 1
+	}
+	return len(program.Inst)
 }
 
 // in reads x in [a, b]. The list holds literals, so that it is searched, not evaluated.
@@ -307,19 +310,23 @@ func wholeLiteral(n *node) bool {
 
 // member explains product[product_id].brand and everything else with a dot or brackets.
 func member(a *ast.MemberNode) *fault {
-	at := a.Location().From
-	name, hasName := a.Property.(*ast.StringNode)
-	if inner, ok := a.Node.(*ast.MemberNode); ok && hasName {
-		if table, ok := inner.Node.(*ast.IdentifierNode); ok {
+	name, dotted := a.Property.(*ast.StringNode)
+	switch inner := a.Node.(type) {
+	case *ast.IdentifierNode:
+		if dotted {
+			return faultAt(inner.Location().From, "a column is written without its table; "+
+				"a name with a dot in it is written in backticks, as `%s.%s`", inner.Value, name.Value)
+		}
+	case *ast.MemberNode:
+		table, named := inner.Node.(*ast.IdentifierNode)
+		if _, qualified := inner.Property.(*ast.StringNode); named && dotted && qualified {
+			return faultAt(table.Location().From, "a column is written without its schema and table: %s", name.Value)
+		} else if named && dotted {
 			return faultAt(table.Location().From, "lookups are not configured: %s[...].%s reads another table's row; "+
 				"map a table that has the value in a column of its own", table.Value, name.Value)
 		}
 	}
-	if table, ok := a.Node.(*ast.IdentifierNode); ok && hasName {
-		return faultAt(table.Location().From, "a column is written without its table; "+
-			"a name with a dot in it is written in backticks, as `%s.%s`", table.Value, name.Value)
-	}
-	return faultAt(at, "dots and brackets are not in the language")
+	return faultAt(a.Location().From, "dots and brackets are not in the language")
 }
 
 // unsupported says what to write instead of a construct of the parser's own language.
@@ -332,14 +339,8 @@ func unsupported(a ast.Node) *fault {
 		return faultAt(at, "a list stands only behind in")
 	case *ast.SliceNode:
 		return faultAt(at, "cut text with substring(text, start, count) or part(text, separator, n)")
-	case *ast.ChainNode:
-		return faultAt(at, "?. is not in the language; give a missing value a meaning with ??")
-	case *ast.VariableDeclaratorNode, *ast.SequenceNode:
-		return faultAt(at, "variables and semicolons are not in the language; write one expression")
-	case *ast.BytesNode:
-		return faultAt(at, "bytes literals are not in the language; write text as 'text'")
-	case *ast.MapNode:
-		return faultAt(at, "braces are not in the language")
+	case *ast.CallNode:
+		return faultAt(at, "functions are called as upper(x)")
 	default:
 		return faultAt(at, "this is not in the language; see docs/mapping.md")
 	}

@@ -11,9 +11,6 @@ const maxListed = 40
 
 // listNames says which names there are, the one most like name first.
 func listNames(name string, names []string) string {
-	if len(names) == 0 {
-		return "there are none"
-	}
 	listed := slices.Clone(names)
 	if i := nearest(name, listed); i >= 0 {
 		like := listed[i]
