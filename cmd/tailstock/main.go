@@ -12,7 +12,7 @@ import (
 )
 
 // version is set by the linker: -ldflags "-X main.version=v1.2.3".
-var version = "unknown" //nolint:gochecknoglobals // the linker sets nothing else
+var version = "unknown"
 
 func main() {
 	ctx, stop := context.WithCancel(context.Background())

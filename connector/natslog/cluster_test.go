@@ -61,7 +61,7 @@ func TestCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close() //nolint:errcheck // a test's client
+	defer client.Close()
 	w := &world{t: t, cfg: cfg, client: client}
 	var first connector.Run
 	eventually(t, "the cluster takes streams", func() bool {

@@ -13,8 +13,10 @@ func TestConfigValidate(t *testing.T) {
 	negative := -time.Second
 	embedded := &natslog.EmbeddedConfig{Dir: "x"}
 	for _, good := range []natslog.Config{
-		{URL: "nats://a:4222"}, {URL: "tls://u:p@a:4222, nats://b", Namespace: "staging-2", Replicas: 3, Creds: "f"},
-		{Embedded: embedded}, {Embedded: &natslog.EmbeddedConfig{Dir: "x", Listen: "127.0.0.1:4222"}, Replicas: 1},
+		{URL: "nats://a:4222"},
+		{URL: "tls://u:p@a:4222, nats://b", Namespace: "staging-2", Replicas: 3, Creds: "f"},
+		{Embedded: embedded},
+		{Embedded: &natslog.EmbeddedConfig{Dir: "x", Listen: "127.0.0.1:4222"}, Replicas: 1},
 	} {
 		if err := good.Validate(); err != nil {
 			t.Errorf("%+v: %v", good, err)
@@ -73,8 +75,11 @@ func TestConfirmDelay(t *testing.T) {
 		set      *time.Duration
 		want     time.Duration
 	}{
-		{false, nil, 0}, {false, &long, time.Hour},
-		{true, nil, natslog.DefaultConfirmDelay}, {true, &zero, 0}, {true, &long, time.Hour},
+		{false, nil, 0},
+		{false, &long, time.Hour},
+		{true, nil, natslog.DefaultConfirmDelay},
+		{true, &zero, 0},
+		{true, &long, time.Hour},
 	} {
 		w := newWorld(t, func(c *natslog.Config) { c.ConfirmDelay = tt.set })
 		client := w.client

@@ -156,9 +156,22 @@ func readAddress(dir string) (string, error) {
 // serverLogger writes the server's log. Notices are for those who look closely.
 type serverLogger struct{ log *slog.Logger }
 
-func (l serverLogger) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
-func (l serverLogger) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
-func (l serverLogger) Fatalf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
-func (l serverLogger) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+func (l serverLogger) Noticef(format string, v ...any) { l.write(slog.LevelDebug, format, v...) }
+func (l serverLogger) Warnf(format string, v ...any)   { l.write(slog.LevelWarn, format, v...) }
+func (l serverLogger) Fatalf(format string, v ...any)  { l.write(slog.LevelError, format, v...) }
+func (l serverLogger) Errorf(format string, v ...any)  { l.write(slog.LevelError, format, v...) }
 func (l serverLogger) Debugf(string, ...any)           {}
 func (l serverLogger) Tracef(string, ...any)           {}
+
+func (l serverLogger) write(level slog.Level, format string, v ...any) {
+	const message = "nats server"
+	text := slog.String("says", fmt.Sprintf(format, v...))
+	switch level {
+	case slog.LevelDebug:
+		l.log.Debug(message, text)
+	case slog.LevelWarn:
+		l.log.Warn(message, text)
+	default:
+		l.log.Error(message, text)
+	}
+}

@@ -188,7 +188,7 @@ func TestNamespacesDoNotMeet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close() //nolint:errcheck // a test's client
+	defer other.Close()
 	l, err := other.Log("erp", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func TestNamespacesDoNotMeet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close() //nolint:errcheck // a test's run
+	defer r.Close()
 	if s := r.Start(); !s.Tail.IsZero() {
 		t.Errorf("staging begins at production's tail %s", s.Tail)
 	}

@@ -168,7 +168,7 @@ func judgeState(source string, record *runRecord, found bool, info *jetstream.St
 // if the log's tail is the very message that it was kept beside. Had anything
 // been appended or lost since, the token would skip or repeat the wrong commits.
 func startRun(record *runRecord, tail logTail, start connector.RunStart, now time.Time) connector.RunStart {
-	start.Run = max(tail.position.Run+1, record.Run+1, uint64(now.UnixMilli())) //nolint:gosec // the clock is past 1970
+	start.Run = max(tail.position.Run+1, record.Run+1, uint64(now.UnixMilli()))
 	start.Tail, start.Resume = tail.position, tail.resume
 	if record.Resume != "" && record.Log == start.LogID && record.Position == textOf(tail.position) {
 		if token, err := unescapeToken(record.Resume); err == nil {

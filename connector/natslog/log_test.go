@@ -498,7 +498,7 @@ func TestKilledServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close() //nolint:errcheck // a test's client
+	defer client.Close()
 	w := &world{t: t, cfg: cfg, client: client}
 	r := w.reader("erp")
 	if err := r.Seek(t.Context(), inventory.Position{}, 0); err != nil {

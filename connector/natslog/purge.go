@@ -139,7 +139,7 @@ func (p *purger) roomy() uint64 {
 	if !crowded(p.info) {
 		return s.FirstSeq
 	}
-	excess := s.Bytes - uint64(p.info.Config.MaxBytes)/100*spaceLow
+	excess := s.Bytes - uint64(p.info.Config.MaxBytes)/100*spaceLow //nolint:gosec // checked by crowded
 	return s.FirstSeq + uint64(float64(s.Msgs)*float64(excess)/float64(s.Bytes)) + 1
 }
 

@@ -66,6 +66,7 @@ func (w *world) stop() {
 
 // testLogger shows only what a server complains about, and only when asked for.
 func testLogger(t *testing.T) *slog.Logger {
+	t.Helper()
 	if !testing.Verbose() {
 		return slog.New(slog.DiscardHandler)
 	}
@@ -225,6 +226,7 @@ func isErr(t *testing.T, err, want error) {
 }
 
 func background(t *testing.T) (context.Context, context.CancelFunc) {
+	t.Helper()
 	return context.WithTimeout(t.Context(), 20*time.Second)
 }
 
@@ -267,7 +269,7 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // only its address matters
+	defer l.Close()
 	return l.Addr().String()
 }
 

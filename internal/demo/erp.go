@@ -40,7 +40,7 @@ func Start(ctx context.Context, dir string) (*ERP, error) {
 	}
 	e := &ERP{server: server}
 	if err := e.install(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("install the ERP: %w", err), server.Close())
+		return nil, errors.Join(fmt.Errorf("install the ERP: %w", err), server.Close()) //nolint:contextcheck // closing is bounded in itself
 	}
 	return e, nil
 }

@@ -34,7 +34,7 @@ type System struct {
 // run and demo drain and others stop.
 func Main(ctx context.Context, args []string, system System) int {
 	a := &app{System: system}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // commands get it from cobra
 	root.SetArgs(args)
 	root.SetOut(system.Out)
 	root.SetErr(system.Err)

@@ -85,15 +85,15 @@ func (d *daemon) work(ctx context.Context, client *natslog.Client, store *shared
 
 // Pause between attempts to reach NATS when the daemon starts.
 const (
-	connectPauseMin = 250 * time.Millisecond
-	connectPauseMax = 10 * time.Second
+	connectPauseFirst   = 250 * time.Millisecond
+	connectPauseLongest = 10 * time.Second
 )
 
 // connect connects to NATS, waiting for a server that cannot be reached: without
 // it there are no leases, so nothing can be supervised yet. It returns no client
 // when ctx ended or the server refuses us.
 func (d *daemon) connect(ctx context.Context, options natslog.Options) (*natslog.Client, error) {
-	pause := connectPauseMin
+	pause := connectPauseFirst
 	for {
 		client, err := natslog.Connect(ctx, d.cfg.NATS, options)
 		switch {
@@ -110,7 +110,7 @@ func (d *daemon) connect(ctx context.Context, options natslog.Options) (*natslog
 		case <-ctx.Done():
 		case <-time.After(pause):
 		}
-		pause = min(2*pause, connectPauseMax)
+		pause = min(2*pause, connectPauseLongest)
 	}
 }
 
@@ -133,7 +133,7 @@ func (r *roleMaker) close() error {
 
 func (r *roleMaker) roles() ([]connector.Role, error) {
 	var out []connector.Role
-	add := func(name string, make func(lease *natslog.Lease) (runFunc, error)) error {
+	add := func(name string, join func(lease *natslog.Lease) (runFunc, error)) error {
 		if !r.d.selected[name] {
 			return nil
 		}
@@ -141,7 +141,7 @@ func (r *roleMaker) roles() ([]connector.Role, error) {
 		if err != nil {
 			return err
 		}
-		run, err := make(lease)
+		run, err := join(lease)
 		if err != nil {
 			return err
 		}

@@ -92,7 +92,7 @@ func (a *app) demo(ctx context.Context, o *demoOptions) (err error) {
 		return err
 	}
 	p := &playground{a: a, dir: dir}
-	defer func() { err = errors.Join(err, p.close()) }()
+	defer func() { err = errors.Join(err, p.close()) }() //nolint:contextcheck // closing is bounded in itself
 	if err := p.start(ctx); err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func (w *watched) watch(ctx context.Context, client *natslog.Client) error {
 		case !errors.Is(err, connector.ErrNoLog):
 			return err
 		}
-		if err := pause(ctx, demoPoll); err != nil {
+		if err := pause(ctx); err != nil {
 			return nil //nolint:nilerr // told to stop
 		}
 	}
@@ -133,7 +133,7 @@ func (p *playground) agree(ctx context.Context, seen *watched) (int, error) {
 		if len(wrong) == 0 {
 			return len(want), nil
 		}
-		if err := pause(ctx, demoPoll); err != nil {
+		if err := pause(ctx); err != nil {
 			return 0, fmt.Errorf("levels and source do not agree (%w):\n%s", err, strings.Join(wrong, "\n"))
 		}
 	}
@@ -201,7 +201,7 @@ func (p *playground) compareCache(ctx context.Context, want map[inventory.Cell]i
 		if len(wrong) == 0 {
 			return nil
 		}
-		if err := pause(ctx, demoPoll); err != nil {
+		if err := pause(ctx); err != nil {
 			return fmt.Errorf("cache and source do not agree (%w):\n%s", err, strings.Join(wrong, "\n"))
 		}
 	}

@@ -112,16 +112,16 @@ func (p *playground) awaitReady(ctx context.Context, d *daemon) error {
 		if report.Ready && len(report.Roles) > 0 {
 			return nil
 		}
-		if err := pause(ctx, demoPoll); err != nil {
+		if err := pause(ctx); err != nil {
 			return fmt.Errorf("wait for the daemon: %w: %+v", err, report)
 		}
 	}
 }
 
-// pause waits for d, or fails when ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
+// pause waits a moment, or fails when ctx ends.
+func pause(ctx context.Context) error {
 	select {
-	case <-time.After(d):
+	case <-time.After(demoPoll):
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

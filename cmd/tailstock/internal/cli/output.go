@@ -17,16 +17,6 @@ func (a *app) document(v any) error {
 	return err
 }
 
-// line prints v as one line of JSON.
-func (a *app) line(v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("encode result: %w", err)
-	}
-	_, err = fmt.Fprintf(a.Out, "%s\n", b)
-	return err
-}
-
 // show prints v as a JSON document if that is wanted, and otherwise what people prints.
 func (a *app) show(v any, people func() error) error {
 	if a.json {

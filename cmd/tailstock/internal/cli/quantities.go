@@ -30,7 +30,7 @@ func nonZero(q inventory.Quantities) string {
 	var parts []string
 	for k, v := range q {
 		if v != 0 {
-			parts = append(parts, inventory.Kind(k).String()+" "+v.String()) //nolint:gosec // a handful of kinds
+			parts = append(parts, inventory.Kind(k).String()+" "+v.String())
 		}
 	}
 	if parts == nil {
