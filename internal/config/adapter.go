@@ -64,5 +64,9 @@ func connectionReason(path, text, reason string) string {
 	if i < 0 || err != nil {
 		return fixed
 	}
-	return "is not a connection string that can be used: " + reason[i+len("`: "):]
+	detail := reason[i+len("`: "):]
+	if strings.Contains(detail, "port") {
+		detail = "its port is not a number" // which may be the beginning of a password
+	}
+	return "is not a connection string that can be used: " + detail
 }

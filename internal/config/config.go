@@ -121,7 +121,9 @@ func Parse(name string, text []byte, lookup Lookup) (*Config, error) {
 		Logging:         Logging{Format: FormatText},
 	}
 	d.decode(d.shape(c), root, "", start())
-	d.finish(c)
+	if !d.failed[""] {
+		d.finish(c)
+	}
 	if len(d.errs) > 0 {
 		d.errs.sort()
 		return nil, d.errs

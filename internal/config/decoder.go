@@ -38,11 +38,18 @@ func newDecoder(file string, lookup Lookup) *decoder {
 
 // report records what is wrong with the value at path.
 func (d *decoder) report(at place, path, format string, args ...any) {
+	d.fail(path)
+	d.errs = append(d.errs, &Error{
+		File: d.file, Line: at.Line, Column: at.Column, Path: printable(path), Reason: printable(fmt.Sprintf(format, args...)),
+	})
+}
+
+// fail records that the value at path is not what it should be.
+func (d *decoder) fail(path string) {
 	d.failed[path] = true
 	for p := path; p != ""; p = above(p) {
 		d.below[p] = true
 	}
-	d.errs = append(d.errs, &Error{File: d.file, Line: at.Line, Column: at.Column, Path: path, Reason: fmt.Sprintf(format, args...)})
 }
 
 // reportPath records what is wrong with the value at path, whose place is that
@@ -79,15 +86,16 @@ func (d *decoder) decode(s shape, n *node, path string, key place) {
 		}
 		return
 	}
-	if n.kind == kindNull && !s.takes(kindNull) {
+	switch {
+	case s.takes(n.kind):
+		s.decode(d, n, path)
+	case n.kind == kindUnknown:
+		d.fail(path)
+	case n.kind == kindNull:
 		d.report(at, path, "has no value; write one or remove the key")
-		return
-	}
-	if !s.takes(n.kind) {
+	default:
 		d.report(n.place, path, "is %s where %s is wanted", n.kind, s.wants())
-		return
 	}
-	s.decode(d, n, path)
 }
 
 // join returns the path of key below path.

@@ -75,11 +75,18 @@ func (d *decoder) finishNATS(c *Config) {
 		d.reportPath("nats", "is missing: write nats: {embedded: {dir: PATH}} or nats: {url: nats://HOST:4222}")
 		return
 	}
-	if d.has("nats.url") && c.NATS.Embedded != nil {
+	v := c.NATS
+	switch url, embedded := d.has("nats.url"), d.has("nats.embedded"); {
+	case url && embedded:
 		d.reportPath("nats.url", "is given beside embedded; remove one of them")
-		return
+		v.URL = ""
+	case !url && !embedded && !d.failed["nats"]:
+		d.reportPath("nats", "has neither embedded nor url; write embedded: {dir: PATH} or url: nats://HOST:4222")
 	}
-	d.adapter("nats", c.NATS.Validate(), map[string]string{
+	if v.URL == "" && v.Embedded == nil {
+		v.URL = "nats://reported:4222" // the rest is still to be judged
+	}
+	d.adapter("nats", v.Validate(), map[string]string{
 		"namespace": "namespace", "max_bytes": "log.max_bytes", "rejects_max_bytes": "rejects.max_bytes", "keep": "log.keep",
 	})
 }
@@ -90,13 +97,16 @@ func (d *decoder) finishStore(c *Config) {
 		return
 	case d.has("store.sqlite") && d.has("store.postgres"):
 		d.reportPath("store", "has both sqlite and postgres; remove one of them")
-		return
+		c.Store.Postgres = ""
 	case !d.has("store.sqlite") && !d.has("store.postgres"):
 		d.reportPath("store", "has neither sqlite nor postgres; write sqlite: PATH or postgres: CONNECTION STRING")
-		return
 	}
 	*c.Store = c.Store.WithDefaults()
-	d.adapter("store", c.Store.Validate(), nil)
+	v := *c.Store
+	if v.SQLite == "" && v.Postgres == "" {
+		v.SQLite = "reported" // the rest is still to be judged
+	}
+	d.adapter("store", v.Validate(), nil)
 }
 
 func (d *decoder) finishCache(c *Config) {
@@ -121,17 +131,28 @@ func (d *decoder) finishSource(c *Config, s *Source) {
 		}
 		return
 	}
-	p := s.Postgres
 	name := "tailstock_" + s.Name
 	if c.NATS.Namespace != "" {
 		name = "tailstock_" + strings.ReplaceAll(c.NATS.Namespace, "-", "_") + "_" + s.Name
 	}
-	if !d.has(path + ".postgres.slot") {
-		p.Slot = name
+	if d.failed[path] || d.failed["namespace"] {
+		name = "tailstock" // what is wrong with it was said there
 	}
-	if !d.has(path + ".postgres.publication") {
-		p.Publication = name
-	}
-	*p = p.WithDefaults()
-	d.adapter(path+".postgres", p.Validate(), nil)
+	d.setDefault(&s.Postgres.Slot, path+".postgres.slot", name)
+	d.setDefault(&s.Postgres.Publication, path+".postgres.publication", name)
+	*s.Postgres = s.Postgres.WithDefaults()
+	d.adapter(path+".postgres", s.Postgres.Validate(), nil)
 }
+
+// setDefault gives the value at path a default, if the file has none.
+func (d *decoder) setDefault(p *string, path, name string) {
+	if d.has(path) {
+		return
+	}
+	if *p = name; len(name) > maxIdentifier {
+		d.reportPath(path, "is missing: its default %s is longer than %d bytes; choose a name", name, maxIdentifier)
+	}
+}
+
+// maxIdentifier is the longest name in PostgreSQL, in bytes.
+const maxIdentifier = 63

@@ -26,7 +26,9 @@ func (d *decoder) resolve(n *node, path string, secret bool) (text, shown string
 		return "", "", false
 	}
 	// What the file itself says may be shown, unless it can hold a password.
-	shown = n.text
+	if shown = n.text; shown == "" {
+		shown = `""`
+	}
 	if secret {
 		shown = "the value"
 		if name, isFile := strings.CutPrefix(text, fileScheme); isFile {

@@ -97,6 +97,10 @@ func (o *object) unknown(d *decoder, p *pair, path string, seen map[string]place
 		names[i] = o.members[i].name
 	}
 	meant := nearest(p.key, names)
+	if meant == "" && p.value.kind == kindNull {
+		d.report(p.place, join(path, p.key), "is an unknown key without a value; if it belongs to the value before, that stands in quotes: inside braces a comma ends a value")
+		return
+	}
 	if meant == "" {
 		d.report(p.place, join(path, p.key), "is an unknown key; there are %s", strings.Join(names, ", "))
 		return

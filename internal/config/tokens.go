@@ -62,6 +62,7 @@ func (s *tokenScan) token(t *token.Token) {
 		s.brackets--
 	case token.SequenceEntryType, token.AnchorType:
 		s.dashes++
+	default:
 	}
 	if s.brackets > maxNesting || s.dashes > maxNesting {
 		s.report(at, "nests deeper than %d", maxNesting)

@@ -17,7 +17,9 @@ import (
 type kind uint8
 
 const (
-	kindScalar kind = iota + 1
+	// kindUnknown is that of what was reported while the file was read.
+	kindUnknown kind = iota
+	kindScalar
 	kindObject
 	kindList
 	kindNull
@@ -83,7 +85,7 @@ func readTree(file string, text []byte) (*node, Errors) {
 }
 
 func (r *reader) report(at place, format string, args ...any) {
-	r.errs = append(r.errs, &Error{File: r.file, Line: at.Line, Column: at.Column, Reason: fmt.Sprintf(format, args...)})
+	r.errs = append(r.errs, &Error{File: r.file, Line: at.Line, Column: at.Column, Reason: printable(fmt.Sprintf(format, args...))})
 }
 
 // readable splits text into lines, if it is text.
@@ -129,7 +131,7 @@ func (r *reader) document(f *ast.File) ast.Node {
 		switch {
 		case doc.Body == nil:
 		case body != nil:
-			r.report(r.clamp(doc.Body.GetToken()), "is a second document; a file holds one")
+			r.report(r.clamp(doc.Start), "is a second document; a file holds one")
 			return nil
 		default:
 			body = doc.Body
@@ -145,7 +147,7 @@ func (r *reader) read(n ast.Node, depth int) *node {
 	at := r.clamp(n.GetToken())
 	if depth > maxNesting {
 		r.report(at, "nests deeper than %d", maxNesting)
-		return &node{kind: kindNull, place: at}
+		return &node{place: at}
 	}
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -203,7 +205,7 @@ func (r *reader) alias(n *ast.AliasNode) *node {
 		return out
 	}
 	r.report(r.clamp(n.GetToken()), "there is no anchor &%s before this alias", t.Value)
-	return &node{kind: kindNull, place: r.clamp(n.GetToken())}
+	return &node{place: r.clamp(n.GetToken())}
 }
 
 // scalar takes what a value says as text: what kind of value it must be, its key decides.

@@ -88,18 +88,6 @@ func choice[T ~string](p *T, words ...string) *value {
 	}}
 }
 
-// boolean is true or false.
-func boolean(p *bool) *value {
-	words := []string{"true", "false"}
-	return &value{what: "true or false", choices: words, set: func(s, shown string) string {
-		if !slices.Contains(words, s) {
-			return fmt.Sprintf("%s is neither true nor false", shown)
-		}
-		*p = s == "true"
-		return ""
-	}}
-}
-
 // whole is a whole number between two.
 func whole(p *int, least, most int) *value {
 	return &value{what: "a whole number", set: func(s, shown string) string {
@@ -137,7 +125,7 @@ func size(p *int64) *value {
 }
 
 func parseSize(s string) (bytes int64, wrong string) {
-	number := strings.TrimRight(s, "KMGTPEiBkmgtpebyts ")
+	number := strings.TrimRightFunc(s, func(c rune) bool { return c < '0' || c > '9' })
 	n, ok := digits(number)
 	shift := map[string]int{"": 0, "B": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 	by, known := shift[s[len(number):]]
@@ -198,6 +186,8 @@ func (e *expression) decode(d *decoder, n *node, path string) {
 	switch {
 	case n.kind == kindNull:
 		e.into.Place = n.place // the mapping says that it is empty
+	case n.kind == kindUnknown:
+		*e.into = sound(n.place)
 	case n.kind != kindScalar:
 		d.report(n.place, path, "is %s where an expression is wanted", n.kind)
 		*e.into = sound(n.place)
