@@ -1,0 +1,158 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tailstock/connector/cdc"
+	"tailstock/connector/inventory"
+	"tailstock/internal/config"
+)
+
+// sampleFiles returns every configuration of configs/, by these patterns:
+// configs/*.yaml, docker/*.yaml, presets/*.yaml.
+func sampleFiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	for _, pattern := range []string{"*.yaml", "docker/*.yaml", "presets/*.yaml"} {
+		found, err := filepath.Glob("../../configs/" + pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(found), err)
+		}
+		files = append(files, found...)
+	}
+	return files
+}
+
+// load reads a sample beside the files of secrets that it names. Each variable has
+// a sound value for what it is named after.
+func load(t *testing.T, file string) *config.Config {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "secrets"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "secrets", "wms.dsn"), []byte("host=wms\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse(filepath.Join(dir, "sample.yaml"), text, func(name string) (string, bool) {
+		switch {
+		case strings.HasSuffix(name, "_DSN"), name == "DEMO_ERP":
+			return "host=" + strings.ToLower(name), true
+		case name == "DEMO_REDIS":
+			return "redis://cache", true
+		case strings.HasSuffix(name, "_PASSWORD"), name == "DEMO_DIR":
+			return "somewhere", true
+		}
+		return "", false
+	})
+	if err != nil {
+		t.Fatalf("%s:\n%v", file, err)
+	}
+	return c
+}
+
+func TestEverySampleIsRight(t *testing.T) {
+	t.Parallel()
+	for _, file := range sampleFiles(t) {
+		if c := load(t, file); c.Store == nil {
+			t.Errorf("%s has no store", file)
+		}
+	}
+}
+
+// erp holds the columns of testdata/erp/schema.sql that mappings name.
+var erp = columns{
+	"public.bin_stock":  {"site": cdc.TypeText, "part_no": cdc.TypeText, "bin_type": cdc.TypeText, "qty": cdc.TypeDecimal},
+	"public.part_site":  {"site": cdc.TypeText, "part_no": cdc.TypeText, "min_stock": cdc.TypeInteger},
+	"public.order_line": {"site": cdc.TypeText, "part_no": cdc.TypeText, "status": cdc.TypeText, "qty": cdc.TypeInteger, "qty_shipped": cdc.TypeInteger},
+	"public.transfer":   {"from_site": cdc.TypeText, "to_site": cdc.TypeText, "part_no": cdc.TypeText, "status": cdc.TypeText, "qty": cdc.TypeInteger},
+	"public.basket":     {"site": cdc.TypeText, "part_no": cdc.TypeText, "qty": cdc.TypeInteger},
+}
+
+// columns holds the types of the columns of tables.
+type columns map[string]map[string]cdc.Type
+
+// presetColumns holds those of the applications that presets are for.
+var presetColumns = columns{
+	"public.stock_quant": {
+		"location_id": cdc.TypeInteger, "product_id": cdc.TypeInteger, "owner_id": cdc.TypeInteger,
+		"quantity": cdc.TypeDecimal, "reserved_quantity": cdc.TypeDecimal,
+	},
+	"public.stock_move": {
+		"state": cdc.TypeText, "location_id": cdc.TypeInteger, "location_dest_id": cdc.TypeInteger,
+		"product_id": cdc.TypeInteger, "product_qty": cdc.TypeFloat,
+	},
+	"public.tabBin": {
+		"item_code": cdc.TypeText, "warehouse": cdc.TypeText, "actual_qty": cdc.TypeDecimal, "reserved_qty": cdc.TypeDecimal,
+		"reserved_qty_for_production": cdc.TypeDecimal, "reserved_qty_for_sub_contract": cdc.TypeDecimal, "ordered_qty": cdc.TypeDecimal,
+	},
+	"public.inventory_item": {
+		"facility_id": cdc.TypeText, "status_id": cdc.TypeText, "inventory_item_type_id": cdc.TypeText, "product_id": cdc.TypeText,
+		"quantity_on_hand_total": cdc.TypeDecimal, "available_to_promise_total": cdc.TypeDecimal,
+	},
+	"adempiere.m_storage": {
+		"ad_client_id": cdc.TypeDecimal, "isactive": cdc.TypeText, "m_product_id": cdc.TypeDecimal, "m_locator_id": cdc.TypeDecimal,
+		"qtyonhand": cdc.TypeDecimal, "qtyreserved": cdc.TypeDecimal, "qtyordered": cdc.TypeDecimal,
+	},
+	"public.parts": {"partnumber": cdc.TypeText, "onhand": cdc.TypeDecimal, "obsolete": cdc.TypeBool},
+}
+
+// The mappings of samples fit the types that the tables have.
+func TestSamplesFitTheirTables(t *testing.T) {
+	t.Parallel()
+	bound := 0
+	for _, file := range sampleFiles(t) {
+		c := load(t, file)
+		for i := range c.Sources {
+			for _, m := range c.Sources[i].Mappings {
+				types := erp[m.Table().String()]
+				if filepath.Base(filepath.Dir(file)) == "presets" {
+					types = presetColumns[m.Table().String()]
+				}
+				table := &cdc.Table{Name: m.Table(), Key: []int{0}}
+				for name, kind := range types {
+					table.Columns = append(table.Columns, cdc.Column{Name: name, Type: kind})
+				}
+				if _, err := m.Bind(table); err != nil {
+					t.Errorf("%s: %v", file, err)
+				}
+				bound++
+			}
+		}
+	}
+	if bound < 15 {
+		t.Errorf("%d mappings, want more", bound)
+	}
+}
+
+// What testdata/erp/levels.sql says of the demo's mapping holds for that of
+// docker-compose.yml, and for the tables that the first sample has.
+func TestSamplesAgree(t *testing.T) {
+	t.Parallel()
+	ids := func(file string) map[string]inventory.MappingID {
+		out := make(map[string]inventory.MappingID)
+		for _, m := range load(t, "../../configs/"+file).Sources[0].Mappings {
+			out[m.Table().String()] = m.ID()
+		}
+		return out
+	}
+	demo := ids("demo.yaml")
+	for file, tables := range map[string]int{"docker/tailstock.yaml": len(demo), "tailstock.yaml": 2} {
+		got := ids(file)
+		if len(got) != tables {
+			t.Errorf("%s maps %d tables, want %d", file, len(got), tables)
+		}
+		for table, id := range got {
+			if id != demo[table] {
+				t.Errorf("%s: table %s has mapping %s, want %s as in demo.yaml", file, table, id, demo[table])
+			}
+		}
+	}
+}
