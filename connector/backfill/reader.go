@@ -1,0 +1,77 @@
+package backfill
+
+import (
+	"context"
+	"time"
+
+	"tailstock/connector/cdc"
+)
+
+// Key holds the canonical texts of a row's key values, in key order.
+type Key []string
+
+// Range is a stretch of a table in the order of its key: the rows behind After up
+// to and including Upto. A nil bound is no bound.
+type Range struct {
+	After Key
+	Upto  Key
+}
+
+// Request asks for one chunk. Either Range and Limit or Keys are used.
+type Request struct {
+	Table cdc.TableName
+	Range
+	// Limit is the most rows to read, at least 1. A chunk with fewer rows is the
+	// last one of its range.
+	Limit int
+	// Keys asks for rows by key instead: those that are there.
+	Keys []Key
+}
+
+// View is the moment as of which a chunk was read.
+type View interface {
+	// Sees reports whether the view shows the effects of a transaction that the
+	// stream has delivered.
+	Sees(t *cdc.Transaction) bool
+	// Reached reports whether a stream that has delivered everything up to r has
+	// delivered every transaction that the view sees.
+	Reached(r cdc.Resume) bool
+}
+
+// Chunk is what a reader read.
+type Chunk struct {
+	// Table is the version of the table that Rows have.
+	Table *cdc.Table
+	// Rows are complete, in key order, with the same canonical values that the
+	// stream brings.
+	Rows []cdc.Row
+	// Last is the key of the last row read, nil if there is none: where the next
+	// chunk of the range begins.
+	Last Key
+	View View
+	// ReadAt is about when the view was taken.
+	ReadAt time.Time
+}
+
+// Mark is the state of the stream when a window opened: which delivered
+// transactions may still be invisible. It belongs to the adapter.
+type Mark any
+
+// Reader reads chunks. sources/postgres implements it.
+type Reader interface {
+	// Mark notes which transactions were delivered and may still be invisible. It
+	// does not block, and is called from within emit, at a boundary.
+	Mark() Mark
+	// Read reads one chunk as of a moment that sees every transaction of mark. It
+	// blocks for as long as one of them is invisible, as it may be for hours while a
+	// synchronous standby is away. It may run concurrently with Tail and with
+	// other reads; each uses a connection of its own. It fails with
+	// *cdc.SetupError where an operator must act, and otherwise with an error that
+	// a retry may cure.
+	Read(ctx context.Context, mark Mark, r Request) (*Chunk, error)
+	// Nudge asks Tail to emit progress at once, whether the source's log has moved
+	// or not, after asking the server for its place. It does not block.
+	Nudge()
+	// Estimate returns about how many rows a table has, without reading them.
+	Estimate(ctx context.Context, table cdc.TableName) (int64, error)
+}
