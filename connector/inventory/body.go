@@ -42,8 +42,14 @@ func (w *BodyWriter) Reset() {
 // StartCommit opens a commit. committedAt is written in UTC with microseconds,
 // cut to the years 0 to 9999 that RFC 3339 knows.
 func (w *BodyWriter) StartCommit(transaction string, committedAt time.Time, at string) {
+	w.start(transaction, committedAt, at)
+	w.b = append(w.b, `"events":[`...)
+}
+
+// start opens a commit up to its events.
+func (w *BodyWriter) start(transaction string, committedAt time.Time, at string) {
 	if w.inside >= 0 {
-		panic("inventory: StartCommit inside a commit")
+		panic("inventory: a commit inside a commit")
 	}
 	w.mark = len(w.b)
 	if w.commits > 0 {
@@ -56,7 +62,7 @@ func (w *BodyWriter) StartCommit(transaction string, committedAt time.Time, at s
 	w.b = w.clock.append(w.b, committedAt)
 	w.b = append(w.b, `,"at":`...)
 	w.b = cdc.AppendJSONString(w.b, at)
-	w.b = append(w.b, `,"events":[`...)
+	w.b = append(w.b, ',')
 }
 
 // Event appends e to the open commit. It keeps nothing of e.
@@ -183,18 +189,7 @@ func appendContribution(b []byte, c *Contribution) []byte {
 
 // AppendFeeds appends the body of a feeds message to b: what a run captures.
 func AppendFeeds(b []byte, source string, feeds []FeedName) []byte {
-	b = append(b, `{"source":`...)
-	b = cdc.AppendJSONString(b, source)
-	b = append(b, `,"feeds":[`...)
-	for i := range feeds {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, `{"table":`...)
-		b = cdc.AppendJSONString(b, feeds[i].Table)
-		b = append(b, `,"mapping":`...)
-		b = cdc.AppendJSONString(b, string(feeds[i].Mapping))
-		b = append(b, '}')
-	}
-	return append(b, `]}`...)
+	b = appendHead(b, source, "feeds")
+	b = appendFeedNames(b, feeds)
+	return append(b, '}')
 }

@@ -36,13 +36,26 @@ func golden(t *testing.T, name string, got []byte) []byte {
 
 // encode writes m as the capture does.
 func encode(w *inventory.BodyWriter, m *inventory.Message) []byte {
-	if m.Feeds != nil {
+	switch {
+	case m.Feeds != nil:
 		return inventory.AppendFeeds(nil, m.Source, m.Feeds)
+	case m.LoadStarted != nil:
+		return inventory.AppendLoadStarted(nil, m.Source, m.LoadStarted)
+	case m.Chunk != nil:
+		return inventory.AppendChunk(nil, m.Source, m.Chunk)
+	case m.LoadCompleted != nil:
+		return inventory.AppendLoadCompleted(nil, m.Source, *m.LoadCompleted)
+	case m.SourceGap != nil:
+		return inventory.AppendSourceGap(nil, m.Source, m.SourceGap)
 	}
 	w.Reset()
 	for i := range m.Commits {
 		c := &m.Commits[i]
-		w.StartCommit(c.Transaction, c.CommittedAt, c.At)
+		if c.Load.IsZero() {
+			w.StartCommit(c.Transaction, c.CommittedAt, c.At)
+		} else {
+			w.StartRead(c.Load, c.Transaction, c.CommittedAt, c.At)
+		}
 		for j := range c.Events {
 			w.Event(&c.Events[j])
 		}
@@ -52,6 +65,9 @@ func encode(w *inventory.BodyWriter, m *inventory.Message) []byte {
 }
 
 var committedAt = time.Date(2026, 11, 23, 8, 0, 0, 123456000, time.UTC)
+
+// load is the position of a load_started.
+var load = inventory.Position{Run: 1764000000001, Number: 1}
 
 const mappingID = inventory.MappingID("9f2c51d07a3b8e64")
 
@@ -94,6 +110,21 @@ func bodies() map[string]inventory.Message {
 			{Table: "wms.bin_stock", Mapping: mappingID}, {Table: `public."order.line"`, Mapping: "0011223344556677"},
 		}},
 		"feeds_none": {Source: "wms", Feeds: []inventory.FeedName{}},
+		"load_started": {Source: "wms", LoadStarted: &inventory.LoadStarted{
+			Feeds:  []inventory.FeedName{{Table: "wms.bin_stock", Mapping: mappingID}, {Table: "wms.order", Mapping: "0011223344556677"}},
+			Stores: []string{"0123456789abcdef"}, Reason: "new source",
+		}},
+		"load_rows": {Source: "wms", Commits: []inventory.Commit{
+			{Transaction: "load", CommittedAt: committedAt, At: "0/30003C0", Load: load, Last: true, Events: []inventory.Event{event(cdc.OpRead, "[42]", one)}},
+		}},
+		"chunk_load": {Source: "wms", Chunk: &inventory.ChunkMarker{
+			Load: load, Table: "wms.bin_stock", Last: []string{"DC1", "a\"b"}, Rows: 500,
+		}},
+		"chunk_job": {Source: "wms", Chunk: &inventory.ChunkMarker{
+			Job: "7f3a", Table: "wms.bin_stock", Last: []string{}, Done: true,
+		}},
+		"load_completed": {Source: "wms", LoadCompleted: &inventory.LoadCompleted{Load: load}},
+		"source_gap":     {Source: "wms", SourceGap: &inventory.SourceGap{Reason: "slot_missing", Detail: "slot \"x\" is gone"}},
 	}
 }
 
@@ -305,7 +336,31 @@ func drawMessage(t *rapid.T) inventory.Message {
 			Events:      rapid.SliceOfN(event, 0, 4).Draw(t, "events")}
 	})
 	m := inventory.Message{Source: text.Draw(t, "source")}
-	switch rapid.IntRange(0, 2).Draw(t, "shape") {
+	position := rapid.Custom(func(t *rapid.T) inventory.Position {
+		return inventory.Position{Run: rapid.Uint64Range(1, 1e14).Draw(t, "run"), Number: rapid.Uint64Range(0, 1e11).Draw(t, "number")}
+	})
+	feeds := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) inventory.FeedName {
+		return inventory.FeedName{Table: text.Draw(t, "table"), Mapping: inventory.MappingID(text.Draw(t, "mapping"))}
+	}), 0, 3)
+	texts := rapid.SliceOfN(any, 0, 3)
+	switch rapid.IntRange(0, 7).Draw(t, "shape") {
+	case 3:
+		m.LoadStarted = &inventory.LoadStarted{Feeds: feeds.Draw(t, "feeds"), Stores: texts.Draw(t, "stores"), Reason: any.Draw(t, "reason")}
+	case 4:
+		m.Chunk = &inventory.ChunkMarker{Table: text.Draw(t, "table"), Last: texts.Draw(t, "last"), Rows: rapid.IntRange(0, 1<<31-1).Draw(t, "rows"), Done: rapid.Bool().Draw(t, "done")}
+		if rapid.Bool().Draw(t, "job") {
+			m.Chunk.Job = any.Draw(t, "name")
+		} else {
+			m.Chunk.Load = position.Draw(t, "load")
+		}
+	case 5:
+		m.LoadCompleted = &inventory.LoadCompleted{Load: position.Draw(t, "load")}
+	case 6:
+		m.SourceGap = &inventory.SourceGap{Reason: text.Draw(t, "reason"), Detail: any.Draw(t, "detail")}
+	case 7:
+		c := commit.Draw(t, "commit")
+		c.Load = position.Draw(t, "load")
+		m.Commits = []inventory.Commit{c}
 	case 0:
 		m.Commits = rapid.SliceOfN(commit, 1, 4).Draw(t, "commits")
 	case 1:
@@ -313,9 +368,7 @@ func drawMessage(t *rapid.T) inventory.Message {
 		c.Part, c.Last = rapid.IntRange(0, 1<<31-1).Draw(t, "part"), rapid.Bool().Draw(t, "last")
 		m.Commits = []inventory.Commit{c}
 	default:
-		m.Feeds = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) inventory.FeedName {
-			return inventory.FeedName{Table: text.Draw(t, "table"), Mapping: inventory.MappingID(text.Draw(t, "mapping"))}
-		}), 0, 3).Draw(t, "feeds")
+		m.Feeds = feeds.Draw(t, "feeds")
 	}
 	return m
 }

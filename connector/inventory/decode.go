@@ -57,6 +57,10 @@ const (
 	fieldSource = 1 << iota
 	fieldCommits
 	fieldFeeds
+	fieldLoadStarted
+	fieldChunk
+	fieldLoadCompleted
+	fieldSourceGap
 	fieldTransaction
 	fieldCommittedAt
 	fieldAt
@@ -76,7 +80,16 @@ const (
 	fieldSKU
 	fieldLocation
 	fieldQuantities
+	fieldLoad
+	fieldJob
+	fieldStores
+	fieldRows
+	fieldDone
+	fieldDetail
 )
+
+// fieldsOfMessage are those that say what a message is: it has exactly one.
+const fieldsOfMessage = fieldCommits | fieldFeeds | fieldLoadStarted | fieldChunk | fieldLoadCompleted | fieldSourceGap
 
 func (d *decoder) message(m *Message) {
 	var seen uint
@@ -93,18 +106,30 @@ func (d *decoder) message(m *Message) {
 		case "feeds":
 			d.once(&seen, fieldFeeds)
 			m.Feeds = d.feeds()
+		case "load_started":
+			d.once(&seen, fieldLoadStarted)
+			m.LoadStarted = d.loadStarted()
+		case "chunk":
+			d.once(&seen, fieldChunk)
+			m.Chunk = d.chunk()
+		case "load_completed":
+			d.once(&seen, fieldLoadCompleted)
+			m.LoadCompleted = d.loadCompleted()
+		case "source_gap":
+			d.once(&seen, fieldSourceGap)
+			m.SourceGap = d.sourceGap()
 		default:
 			d.skip(0)
 		}
 		d.in(name)
 	}
-	switch {
+	switch what := seen & fieldsOfMessage; {
 	case m.Source == "":
 		d.fail("no source")
-	case seen&(fieldCommits|fieldFeeds) == 0:
-		d.fail("neither commits nor feeds: written by a newer version?")
-	case seen&fieldCommits != 0 && seen&fieldFeeds != 0:
-		d.fail("both commits and feeds")
+	case what == 0:
+		d.fail("neither commits nor a control event: written by a newer version?")
+	case what&(what-1) != 0:
+		d.fail("more than one of commits and control events")
 	}
 }
 
@@ -149,6 +174,9 @@ func (d *decoder) commit(c *Commit) {
 		case "last":
 			d.once(&seen, fieldLast)
 			c.Last = d.boolean()
+		case "load":
+			d.once(&seen, fieldLoad)
+			c.Load = d.position()
 		default:
 			d.skip(0)
 		}

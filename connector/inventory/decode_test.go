@@ -72,8 +72,19 @@ func badBodies() []badBody {
 		{"no source", `{"feeds":[]}`, `no source`, true},
 		{"source wrong", `{"source":7,"feeds":[]}`, `source, at byte 10: want a string`, true},
 		{"source twice", `{"source":"a","source":"b","feeds":[]}`, `source, at byte 23: given twice`, false},
-		{"neither", `{"source":"wms","source_gap":{}}`, `neither commits nor feeds`, true},
-		{"both", `{"source":"wms","feeds":[],"commits":[]}`, `both commits and feeds`, true},
+		{"neither", `{"source":"wms","rederived":{}}`, `neither commits nor a control event`, true},
+		{"both", `{"source":"wms","feeds":[],"commits":[]}`, `more than one of commits and control events`, true},
+		{"both controls", `{"source":"wms","load_completed":{"load":"000000000000007-000000000001"},"source_gap":{"reason":"x"}}`, `more than one`, true},
+		{"load zero", `{"source":"wms","load_completed":{"load":"000000000000000-000000000000"}}`, `load_completed.load, at byte`, false},
+		{"load text", `{"source":"wms","load_completed":{"load":"7"}}`, `not a position`, true},
+		{"no load", `{"source":"wms","load_completed":{}}`, `no load`, true},
+		{"no reason", `{"source":"wms","source_gap":{"detail":"x"}}`, `no reason`, true},
+		{"no stores", `{"source":"wms","load_started":{"feeds":[]}}`, `want feeds and stores`, true},
+		{"chunk of neither", `{"source":"wms","chunk":{"table":"t","last":[],"rows":0,"done":true}}`, `either load or job`, true},
+		{"chunk of both", `{"source":"wms","chunk":{"load":"000000000000007-000000000001","job":"j","table":"t","last":[],"rows":0,"done":true}}`, `either load or job`, true},
+		{"chunk without table", `{"source":"wms","chunk":{"job":"j","last":[],"rows":0,"done":true}}`, `no table`, true},
+		{"chunk without rows", `{"source":"wms","chunk":{"job":"j","table":"t","last":[],"done":true}}`, `want last, rows and done`, true},
+		{"chunk of too many", `{"source":"wms","chunk":{"job":"j","table":"t","last":[],"rows":2147483648,"done":true}}`, `rows out of range`, true},
 		{"deep", `{"source":"wms","feeds":[],"x":` + deep + `}`, `x, at byte 96: nested too deep`, false},
 		{"bad unknown", `{"source":"wms","feeds":[],"x":nul}`, `x, at byte 31: want a value`, false},
 		{"bad unknown number", `{"source":"wms","feeds":[],"x":01}`, `want a comma`, false},
@@ -243,9 +254,15 @@ func referenceDecode(body []byte) (m inventory.Message, err error) {
 	for _, f := range top.objects("feeds") {
 		m.Feeds = append(m.Feeds, inventory.FeedName{Table: f.text("table"), Mapping: inventory.MappingID(f.text("mapping"))})
 	}
+	if err := referenceControl(top, &m); err != nil {
+		return m, err
+	}
 	for _, c := range top.objects("commits") {
 		commit := inventory.Commit{Transaction: c.text("transaction"), At: c.text("at"), Last: true}
 		if commit.CommittedAt, err = time.Parse(time.RFC3339Nano, c.text("committed_at")); err != nil {
+			return m, err
+		}
+		if commit.Load, err = c.position("load"); err != nil {
 			return m, err
 		}
 		if part, ok := c["part"]; ok {
@@ -261,6 +278,56 @@ func referenceDecode(body []byte) (m inventory.Message, err error) {
 		m.Commits = append(m.Commits, commit)
 	}
 	return m, nil
+}
+
+// position reads an optional position.
+func (o object) position(name string) (inventory.Position, error) {
+	if _, ok := o[name]; !ok {
+		return inventory.Position{}, nil
+	}
+	return inventory.ParsePosition(o.text(name))
+}
+
+func (o object) texts(name string) []string {
+	list, _ := o[name].([]any)
+	out := []string{}
+	for _, s := range list {
+		out = append(out, s.(string))
+	}
+	return out
+}
+
+func referenceControl(top object, m *inventory.Message) (err error) {
+	part := func(name string) object {
+		o, _ := top[name].(map[string]any)
+		return o
+	}
+	if o := part("load_started"); o != nil {
+		m.LoadStarted = &inventory.LoadStarted{Stores: o.texts("stores"), Reason: o.text("reason")}
+		for _, f := range o.objects("feeds") {
+			m.LoadStarted.Feeds = append(m.LoadStarted.Feeds, inventory.FeedName{Table: f.text("table"), Mapping: inventory.MappingID(f.text("mapping"))})
+		}
+	}
+	if o := part("chunk"); o != nil {
+		rows, err := o["rows"].(json.Number).Int64()
+		if err != nil {
+			return err
+		}
+		m.Chunk = &inventory.ChunkMarker{Job: o.text("job"), Table: o.text("table"), Last: o.texts("last"), Rows: int(rows), Done: o["done"].(bool)}
+		if m.Chunk.Load, err = o.position("load"); err != nil {
+			return err
+		}
+	}
+	if o := part("load_completed"); o != nil {
+		m.LoadCompleted = &inventory.LoadCompleted{}
+		if m.LoadCompleted.Load, err = o.position("load"); err != nil {
+			return err
+		}
+	}
+	if o := part("source_gap"); o != nil {
+		m.SourceGap = &inventory.SourceGap{Reason: o.text("reason"), Detail: o.text("detail")}
+	}
+	return nil
 }
 
 func referenceEvent(e object) inventory.Event {

@@ -50,7 +50,9 @@ type Commit struct {
 	// CommittedAt has microseconds at most.
 	CommittedAt time.Time
 	// At is where the source's log has the commit, for people.
-	At     string
+	At string
+	// Load is set for rows that were read for a load, which go to its feeds alone.
+	Load   Position
 	Events []Event
 	// Part counts the parts of a commit that is too large for one message, from
 	// 0; Last marks the final one. A whole commit is part 0 and last.
@@ -80,6 +82,11 @@ type Message struct {
 	Commits []Commit
 	// Feeds is set in the first message of a run: what the run captures.
 	Feeds []FeedName
+	// The other control events, of which a message holds one at most and then no commits.
+	LoadStarted   *LoadStarted
+	Chunk         *ChunkMarker
+	LoadCompleted *LoadCompleted
+	SourceGap     *SourceGap
 }
 
 // Partial reports whether m is a part of a commit other than its last.
