@@ -4,12 +4,19 @@ import (
 	"context"
 	"time"
 
+	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 )
 
-// Source is a database whose log is tailed. sources/sourcetest is its conformance suite.
+// Source is a database whose log is tailed and whose tables are read in chunks
+// beside it. sources/sourcetest is its conformance suite.
 type Source interface {
+	backfill.Reader
+	// Want sets the tables and columns of the next Tail, and of every Read that
+	// begins from now on. It is called while no Tail runs. Until then a source
+	// wants what it was made with.
+	Want(w cdc.Wanted)
 	// Tail delivers every transaction committed after from, in commit order, as
 	// whole commits or as parts, and progress (an empty transaction) at least
 	// every few seconds while there is nothing to deliver but the source's log
@@ -17,10 +24,13 @@ type Source interface {
 	// fails or the source fails, and releases its connection before it returns.
 	// It may be called again after it has returned, not concurrently.
 	//
-	// An empty from means nothing was read yet: Tail creates what it needs to
-	// keep the source's log from here on, and emits progress with a first token
-	// before anything else. Otherwise continuity is checked first. It fails with
-	// *cdc.SetupError, *cdc.GapError, or an error that a retry may cure.
+	// An empty from means that nothing was read yet, or that what was read does
+	// not count any more after a *cdc.GapError: Tail creates what it needs to keep
+	// the source's log from here on, in place of what is of no use, accepts
+	// whichever server answers, and emits progress with a first token before
+	// anything else. Every commit before that token is visible by then. Otherwise
+	// continuity is checked first. It fails with *cdc.SetupError, *cdc.GapError, or
+	// an error that a retry may cure.
 	Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc) error
 	// Confirm records that everything up to r is durable downstream, so that the
 	// source may discard it. It never blocks, may be called from any goroutine,

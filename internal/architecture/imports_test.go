@@ -28,7 +28,7 @@ var graph = []struct {
 	{"connector", []string{"connector/cdc", "connector/inventory", "connector/mapping", "connector/backfill"}},
 
 	// The conformance suites drive the ports that adapters implement.
-	{"sources/sourcetest", []string{"connector", "connector/cdc", "connector/inventory", "internal/testenv", "internal/privateserver"}},
+	{"sources/sourcetest", []string{"connector", "connector/cdc", "connector/inventory", "connector/backfill", "internal/testenv", "internal/privateserver"}},
 	{"sinks/sinktest", []string{"connector", "connector/cdc", "connector/inventory", "internal/testenv", "internal/privateserver"}},
 	{"sources/...", []string{"connector/cdc", "connector/backfill"}},
 	{"sinks/...", []string{"connector", "connector/cdc", "connector/inventory"}},
