@@ -24,4 +24,21 @@
 // No position in a source's log describes a view: commits become visible in
 // another order than they are logged. So chunks are merged by transaction, never
 // by position.
+//
+// Why this is exact. A transaction that the chunk may lack was delivered before
+// the window opened, and then it was marked or visible already, so that the chunk
+// sees it; or afterwards, and then the window has its rows. A transaction that the
+// chunk sees was delivered before the chunk is placed, so that nothing in the chunk
+// is from the future. A row is dropped only if the stream delivered its newer
+// state. This rests on three things outside the package: every transaction is
+// recorded, whether it maps to anything or not; every streamed row is complete,
+// completed from the source if need be; and a source is only told that a
+// transaction is durable when it is visible too, because a restart takes for
+// perhaps invisible what the source sends again. Dropping every row that the window
+// has would be right as well; asking the view keeps those that are the same anyway.
+//
+// Memory: a window holds at most as many row keys as its Recorder allows. One that
+// would hold more forgets them all, and its chunk is read again, half as large.
+//
+// A Planner drives this for one table: see the example for the loop around it.
 package backfill

@@ -31,7 +31,8 @@ type Request struct {
 // View is the moment as of which a chunk was read.
 type View interface {
 	// Sees reports whether the view shows the effects of a transaction that the
-	// stream has delivered.
+	// stream has delivered: t has all of a Transaction but its Changes. It may
+	// deny one that it cannot tell, never claim one that it does not show.
 	Sees(t *cdc.Transaction) bool
 	// Reached reports whether a stream that has delivered everything up to r has
 	// delivered every transaction that the view sees.
@@ -51,6 +52,8 @@ type Chunk struct {
 	View View
 	// ReadAt is about when the view was taken.
 	ReadAt time.Time
+
+	keys []cdc.RowKey // of Rows, once Prepare has run
 }
 
 // Mark is the state of the stream when a window opened: which delivered
@@ -59,8 +62,9 @@ type Mark any
 
 // Reader reads chunks. sources/postgres implements it.
 type Reader interface {
-	// Mark notes which transactions were delivered and may still be invisible. It
-	// does not block, and is called from within emit, at a boundary.
+	// Mark notes which transactions were delivered and may still be invisible, the
+	// one being emitted among them. It does not block, and is called from within
+	// emit, at a boundary.
 	Mark() Mark
 	// Read reads one chunk as of a moment that sees every transaction of mark. It
 	// blocks for as long as one of them is invisible, as it may be for hours while a
