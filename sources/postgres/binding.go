@@ -36,9 +36,8 @@ type binder struct {
 	byOID  map[uint32]*relation
 	byName map[cdc.TableName]*relation
 	bound  map[uint32]*binding
-	// tables has the newest version of each table, so that a relation that is
-	// announced again without a difference keeps its *cdc.Table.
-	tables map[cdc.TableName]*cdc.Table
+	// tables keeps the *cdc.Table of a relation that is announced again without a difference.
+	tables *tableVersions
 }
 
 // lookup asks the catalog, as it is now, for what the stream does not say. Its
@@ -50,12 +49,12 @@ type lookup interface {
 	family(typeOID uint32) (cdc.Type, error)
 }
 
-func newBinder(wanted cdc.Wanted, catalog map[uint32]*relation, lookup lookup) *binder {
+func newBinder(wanted cdc.Wanted, catalog map[uint32]*relation, lookup lookup, tables *tableVersions) *binder {
 	b := &binder{
 		wanted: wanted,
 		lookup: lookup,
 		bound:  make(map[uint32]*binding),
-		tables: make(map[cdc.TableName]*cdc.Table),
+		tables: tables,
 	}
 	b.byOID = make(map[uint32]*relation, len(catalog))
 	b.byName = make(map[cdc.TableName]*relation, len(catalog))
@@ -168,7 +167,7 @@ func (b *binder) describe(bound *binding) error {
 	for _, k := range r.key {
 		table.Key = append(table.Key, table.Column(k))
 	}
-	bound.table = b.version(table)
+	bound.table = b.tables.version(table)
 	return nil
 }
 
@@ -193,16 +192,6 @@ func (b *binder) column(r *relation, c *columnMessage) (cdc.Column, error) {
 		}
 	}
 	return cdc.Column{Name: c.name, Type: family, SourceType: family.String()}, nil
-}
-
-// version returns the newest known version of table if it is the same.
-func (b *binder) version(table *cdc.Table) *cdc.Table {
-	old := b.tables[table.Name]
-	if old != nil && slices.Equal(old.Columns, table.Columns) && slices.Equal(old.Key, table.Key) {
-		return old
-	}
-	b.tables[table.Name] = table
-	return table
 }
 
 // checkColumns makes sure that the relation has the wanted columns, and the key

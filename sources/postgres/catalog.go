@@ -94,7 +94,7 @@ func preflight(ctx context.Context, conn *pgx.Conn, publication string, wanted c
 }
 
 func (s *Source) preflight(ctx context.Context, conn *pgx.Conn) (map[uint32]*relation, error) {
-	return preflight(ctx, conn, s.cfg.Publication, s.wanted)
+	return preflight(ctx, conn, s.cfg.Publication, s.plans.wantedNow())
 }
 
 // review is the judgement on a catalog: every requirement that was looked at,

@@ -48,3 +48,12 @@ func quoteNames(names []string) string {
 	}
 	return strings.Join(quoted, ", ")
 }
+
+// quoteLiteral returns s as an SQL string, whatever standard_conforming_strings says.
+func quoteLiteral(s string) string {
+	s = strings.ReplaceAll(s, `'`, `''`)
+	if strings.Contains(s, `\`) {
+		return ` E'` + strings.ReplaceAll(s, `\`, `\\`) + `'`
+	}
+	return `'` + s + `'`
+}

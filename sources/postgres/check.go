@@ -41,7 +41,7 @@ func (s *Source) Check(ctx context.Context) []cdc.Finding {
 	}
 	c.checkRetention(f)
 	c.checkSettings(f)
-	c.checkCatalog(ctx, conn, s.wanted)
+	c.checkCatalog(ctx, conn, s.plans.wantedNow())
 	return c.findings
 }
 

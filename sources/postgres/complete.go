@@ -5,24 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"tailstock/connector/cdc"
 )
 
-const (
-	// completeRows is how many rows one statement reads: large values are what
-	// the stream leaves out.
-	completeRows = 200
-	// A transaction that is not visible yet is looked for after completeWaitMin,
-	// then twice as long after each time, up to completeWaitMax.
-	completeWaitMin = time.Millisecond
-	completeWaitMax = time.Second
-	// completeWarning is how long a transaction may stay invisible before the log says so.
-	completeWarning = 5 * time.Second
-)
+// completeRows is how many rows one statement reads: large values are what the
+// stream leaves out.
+const completeRows = 200
 
 // Complete fills the Unchanged values of rows from the source, by key, and sets
 // After to nil where the row is gone. Each row is read as of a moment at which
@@ -79,21 +70,14 @@ func (s *Source) completeBatch(ctx context.Context, xid uint32, rows []*cdc.NetC
 	if err != nil {
 		return err
 	}
-	began, warned := time.Now(), false
-	for wait := completeWaitMin; ; wait = min(2*wait, completeWaitMax) {
+	w := waiting{log: s.log, message: "a streamed transaction is not visible yet, perhaps it waits for a synchronous standby"}
+	for {
 		visible, err := s.tryComplete(ctx, xid, c)
 		if err != nil || visible {
 			return err
 		}
-		if !warned && time.Since(began) > completeWarning {
-			warned = true
-			s.log.Warn("a streamed transaction is not visible yet, perhaps it waits for a synchronous standby",
-				"transaction", xid, "waiting", time.Since(began))
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := w.pause(ctx, uint64(xid)); err != nil {
+			return err
 		}
 	}
 }

@@ -32,13 +32,16 @@ func canonicalSettings() map[string]string {
 
 // connect opens an ordinary connection with the canonical settings, on which
 // writing is refused by the server. The caller closes it.
-func (c Config) connect(ctx context.Context) (*pgx.Conn, error) {
+func (c Config) connect(ctx context.Context, options ...func(*pgx.ConnConfig)) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig(c.DSN)
 	if err != nil {
 		return nil, fmt.Errorf("parse dsn: %w", err)
 	}
 	c.prepare(&config.Config)
 	config.RuntimeParams["default_transaction_read_only"] = "on"
+	for _, option := range options {
+		option(config)
+	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)

@@ -163,6 +163,10 @@ func (d *decoder) passed(position lsn) {
 	}
 }
 
+// reached reports whether a keepalive with position stands between transactions,
+// and not before what is emitted.
+func (d *decoder) reached(position lsn) bool { return !d.open && position >= d.emitted }
+
 // flushProgress makes the newest position ready as progress, if transactions
 // have not carried it already. It does nothing inside a transaction.
 func (d *decoder) flushProgress() {

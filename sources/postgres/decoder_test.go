@@ -57,7 +57,7 @@ func testDecoder(catalog map[uint32]*relation, partRows int) *decoder {
 	from := token{1, server{"7312", 1}}
 	c := new(confirmation)
 	c.begin(from, 1, snapshot{xmin: 3, xmax: 3})
-	return newDecoder(cfg, from, newBinder(recordedWanted(), catalog, noLookup{}), c)
+	return newDecoder(cfg, from, newBinder(recordedWanted(), catalog, noLookup{}, new(tableVersions)), c)
 }
 
 func render(transactions []delivery) string {

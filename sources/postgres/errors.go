@@ -1,4 +1,4 @@
 package postgres
 
 // reloadFix is what an operator can do when changes are lost.
-const reloadFix = "the captured tables must be loaded anew: drop the slot and start with an empty log and store, from a source at rest"
+const reloadFix = "the captured tables must be loaded anew"

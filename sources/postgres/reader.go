@@ -29,6 +29,10 @@ type reader struct {
 	// lastStatus and flushed are the time and the confirmed position of the last status update.
 	lastStatus time.Time
 	flushed    lsn
+	// owed says that somebody waits for progress, and eager until when keepalives
+	// make it at once: an answer cannot be told from a keepalive sent before it.
+	owed  bool
+	eager time.Time
 	// broken says that the connection, or our understanding of it, is lost.
 	broken bool
 }
@@ -45,6 +49,8 @@ const (
 	// flowing is how long a read waits at most for a server that has more to send:
 	// it decodes a small transaction in a few tens of microseconds.
 	flowing = 100 * time.Microsecond
+	// eagerTime is how long after a question keepalives make progress at once.
+	eagerTime = time.Second
 )
 
 // run reads until ctx ends or something fails.
@@ -74,6 +80,11 @@ func (r *reader) loop(ctx context.Context) error {
 			return err
 		}
 		r.metrics.received.Add(float64(r.stream.received - before))
+		if r.stream.woken.Swap(false) {
+			if err := r.askPlace(time.Now()); err != nil {
+				return err
+			}
+		}
 		if now := time.Now(); !now.Before(r.nextTick) {
 			r.decoder.flushProgress()
 			if err := r.tick(now); err != nil {
@@ -92,6 +103,24 @@ func (r *reader) gulp() bool {
 	}
 	r.metrics.gulps.Inc()
 	return true
+}
+
+// askPlace asks the server for a keepalive.
+func (r *reader) askPlace(now time.Time) error {
+	r.owed, r.eager = true, now.Add(eagerTime)
+	return r.sendStatus(now, true)
+}
+
+// answered makes progress of a keepalive if somebody waits for it. While commits
+// are read again that an earlier Tail emitted, the server is not yet where we were.
+func (r *reader) answered(position lsn) {
+	if r.owed && r.decoder.reached(position) {
+		r.owed = false
+		r.decoder.progress = true
+	}
+	if time.Now().Before(r.eager) {
+		r.decoder.flushProgress()
+	}
 }
 
 // decode takes all complete messages that have been read, and hands over what
@@ -158,8 +187,9 @@ func (r *reader) data(body []byte) error {
 			return err
 		}
 		r.decoder.passed(end)
+		r.answered(end)
 		if reply {
-			return r.sendStatus(time.Now())
+			return r.sendStatus(time.Now(), false)
 		}
 		return nil
 	default:
@@ -213,13 +243,14 @@ func (r *reader) tick(now time.Time) error {
 	if flush <= r.flushed && now.Sub(r.lastStatus) < r.cfg.StatusInterval-r.tickInterval() {
 		return nil
 	}
-	return r.sendStatus(now)
+	return r.sendStatus(now, false)
 }
 
-// sendStatus tells the server what was read and what may be discarded.
-func (r *reader) sendStatus(now time.Time) error {
+// sendStatus tells the server what was read and what may be discarded, and asks
+// for an answer if that is wanted or nothing came for a while.
+func (r *reader) sendStatus(now time.Time, ask bool) error {
 	flush, read := r.confirm.positions()
-	ask := now.Sub(r.stream.lastRead) >= r.cfg.StatusInterval/2
+	ask = ask || now.Sub(r.stream.lastRead) >= r.cfg.StatusInterval/2
 	m := &pgproto3.CopyData{Data: statusUpdate(max(read, flush), flush, now, ask)}
 	if err := r.stream.send(m, r.cfg.StatusInterval); err != nil {
 		return fmt.Errorf("send a status update: %w", err)

@@ -39,37 +39,21 @@ func identify(ctx context.Context, repl *pgconn.PgConn, conn *pgx.Conn) (identit
 	}
 	switch {
 	case standby:
-		return identity{}, &cdc.SetupError{
-			Object:  "server",
-			Problem: "is a standby, whose snapshots do not tell which transactions are visible",
-			Fix:     "connect to the primary (target_session_attrs=read-write chooses it among several hosts)",
-		}
+		return identity{}, errReadStandby()
 	case system != id.SystemID:
 		return identity{}, fmt.Errorf("two connections of one dsn reached different servers (systems %s and %s)", id.SystemID, system)
 	}
 	return identity{server{id.SystemID, id.Timeline}, id.XLogPos, version}, nil
 }
 
-// adopt returns the token to begin with when nothing was read yet and the slot
-// exists: made by the DBA, or by us before a crash kept its first token from
-// being stored. The server still delivers every commit that starts at or after
-// the slot's confirmed position, and none from before it; and nothing of this
-// source is in the log, so nothing can be missing between the two.
-func adopt(slot *slotState, id identity) (token, error) {
-	object := fmt.Sprintf("slot %q", slot.name)
-	if what := slot.foreign(); what != "" {
-		return token{}, &cdc.SetupError{Object: object, Problem: what, Fix: "configure the name of a slot that does not exist"}
+// errReadStandby refuses a standby: its snapshots show running transactions as
+// visible (observed).
+func errReadStandby() error {
+	return &cdc.SetupError{
+		Object:  "server",
+		Problem: "is a standby, whose snapshots do not tell which transactions are visible",
+		Fix:     "connect to the primary (target_session_attrs=read-write chooses it among several hosts)",
 	}
-	if err := slot.lost(); err != nil {
-		return token{}, &cdc.SetupError{
-			Object: object, Problem: "exists and is of no use", Err: err,
-			Fix: fmt.Sprintf("SELECT pg_drop_replication_slot('%s')", slot.name),
-		}
-	}
-	if slot.confirmed == 0 {
-		return token{}, fmt.Errorf("slot %q is still being made", slot.name)
-	}
-	return token{slot.confirmed, id.server}, nil
 }
 
 // continuity makes sure that the server can still deliver every commit after

@@ -17,7 +17,7 @@ import (
 func (s *Source) Sample(ctx context.Context, table cdc.TableName, n int) (*cdc.Table, []cdc.Row, error) {
 	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
 	defer cancel()
-	columns, ok := s.wanted[table]
+	columns, ok := s.plans.wantedNow()[table]
 	if !ok {
 		return nil, nil, fmt.Errorf("sample table %s: it is not one of the captured tables", table)
 	}

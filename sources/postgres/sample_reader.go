@@ -24,8 +24,8 @@ const (
 // of an application is called by mistake; row-level security makes a statement
 // fail where it would hide rows; and every statement has a snapshot of its own,
 // whatever the role's defaults are.
-func (c Config) connectReader(ctx context.Context) (*pgx.Conn, error) {
-	conn, err := c.connect(ctx)
+func (c Config) connectReader(ctx context.Context, options ...func(*pgx.ConnConfig)) (*pgx.Conn, error) {
+	conn, err := c.connect(ctx, options...)
 	if err != nil {
 		return nil, err
 	}

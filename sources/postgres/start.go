@@ -78,30 +78,6 @@ func refusal(err error) error {
 	return err
 }
 
-// openFirst prepares for a source of which nothing was read yet. The
-// publication is looked at before the slot is made: the server decodes each
-// change with the publication as it was then.
-func (s *Source) openFirst(ctx context.Context, o *opened, id identity, slot *slotState) (err error) {
-	if o.catalog, err = s.preflight(ctx, o.conn); err != nil {
-		return err
-	}
-	if slot == nil {
-		s.log.Info("making the replication slot, which waits for running transactions to end", "slot", s.cfg.Slot)
-		o.confirmed, err = createSlot(ctx, o.repl, s.cfg.Slot, id.version)
-		o.from = token{o.confirmed, id.server}
-		return err
-	}
-	if o.from, err = adopt(slot, id); err != nil {
-		return err
-	}
-	if slot.activePID != 0 {
-		return slot.busy(ctx, o.conn, s.cfg)
-	}
-	s.log.Info("adopting the replication slot", "slot", s.cfg.Slot, "confirmed", slot.confirmed.String())
-	o.confirmed = slot.confirmed
-	return nil
-}
-
 // close releases the connections that open left behind.
 func (o *opened) close() {
 	if o.conn != nil && !o.conn.IsClosed() {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -30,6 +31,8 @@ type stream struct {
 	lastRead time.Time
 	waited   time.Duration
 	out      []byte
+	// woken says that another goroutine wants the reader to look.
+	woken atomic.Bool
 }
 
 // maxMessage bounds a message, in bytes: the server itself allocates no more than 1 GiB.
@@ -103,8 +106,8 @@ func (s *stream) need(n int) {
 }
 
 // fill reads what is at hand, waiting for the first byte until the deadline.
-// It returns errIdle if none came, and the cause of ctx if that has ended;
-// interrupt makes it look.
+// It returns errIdle if none came or woken is set, and the cause of ctx if that
+// has ended; interrupt makes it look.
 func (s *stream) fill(ctx context.Context, deadline time.Time) error {
 	if s.start == s.end {
 		s.start, s.end = 0, 0
@@ -116,8 +119,12 @@ func (s *stream) fill(ctx context.Context, deadline time.Time) error {
 	if err := s.conn.SetReadDeadline(deadline); err != nil {
 		return fmt.Errorf("read from the server: %w", err)
 	}
-	if ctx.Err() != nil { // after setting the deadline, which undoes an interrupt
+	// After setting the deadline, which undoes an interrupt.
+	switch {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case s.woken.Load():
+		return errIdle
 	}
 	began := time.Now()
 	for {
@@ -164,6 +171,13 @@ func (s *stream) send(m pgproto3.FrontendMessage, timeout time.Duration) error {
 // interrupt makes a fill that is waiting return errIdle. It may be called from
 // another goroutine.
 func (s *stream) interrupt() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
+
+// wake sets woken and interrupts. It may be called from another goroutine, also
+// after the stream was closed.
+func (s *stream) wake() {
+	s.woken.Store(true)
+	s.interrupt()
+}
 
 // close ends the session: it says good-bye, waits a moment for the server to
 // let go of the slot, which it does before it closes its end, and closes.

@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"tailstock/connector/cdc"
@@ -17,7 +19,11 @@ import (
 // (returning that error), or the source fails.
 //
 // With an empty from it makes the slot, or adopts an unused one of that name,
-// and emits progress with the first token before anything else.
+// accepts whichever server answers, and emits progress with the first token
+// before anything else. A slot of ours of which the server lost what it needs is
+// made anew, as is one that led the last Tail to a gap; so an empty from is how
+// to start again after a *cdc.GapError. Every commit before the first token is
+// visible when it is emitted, for which Tail waits.
 //
 // It fails with *cdc.SetupError when an operator must act and nothing is lost,
 // with *cdc.GapError when changes are lost, and otherwise with an error that a
@@ -25,17 +31,28 @@ import (
 // a process that died. Tail may be called again after it has returned, but not
 // concurrently.
 func (s *Source) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc) error {
+	s.nudge.begin()
+	defer s.nudge.end()
 	o, err := s.open(ctx, from)
 	defer o.close()
 	if err != nil {
 		return orCause(ctx, err)
 	}
+	snap, err := readSnapshot(ctx, o.conn)
+	if err != nil {
+		return orCause(ctx, err)
+	}
+	s.confirm.begin(o.from, o.confirmed, snap)
 	if o.first {
 		if err := emit(ctx, &cdc.Transaction{Last: true, Resume: o.from.resume()}); err != nil {
 			return err
 		}
 	}
-	return s.follow(ctx, &o, emit)
+	err = s.follow(ctx, &o, emit)
+	if _, gap := errors.AsType[*cdc.GapError](err); gap {
+		s.spoilt.Store(true)
+	}
+	return err
 }
 
 // orCause returns the cause of ctx if that has ended, and err otherwise.
@@ -48,24 +65,20 @@ func orCause(ctx context.Context, err error) error {
 
 // follow streams from o until something ends it.
 func (s *Source) follow(ctx context.Context, o *opened, emit cdc.EmitFunc) error {
-	snap, err := readSnapshot(ctx, o.conn)
-	if err != nil {
-		return orCause(ctx, err)
-	}
-	s.confirm.begin(o.from, o.confirmed, snap)
 	pid := o.repl.PID()
 	stream, err := startStream(ctx, o.repl, s.cfg)
 	if err != nil {
 		return orCause(ctx, err)
 	}
+	s.nudge.attach(stream)
 	observed := make(chan struct{}, 1)
 	m := &monitor{
 		cfg: s.cfg, log: s.log, metrics: s.metrics, conn: o.conn,
 		confirm: &s.confirm, pid: pid, observed: observed,
 	}
-	lookups := &lazyConn{open: s.cfg.connect}
+	lookups := &lazyConn{open: func(ctx context.Context) (*pgx.Conn, error) { return s.cfg.connect(ctx) }}
 	defer lookups.close()
-	binder := newBinder(s.wanted, o.catalog, newLookup(ctx, lookups, s.cfg))
+	binder := newBinder(s.plans.wantedNow(), o.catalog, newLookup(ctx, lookups, s.cfg), &s.tables)
 	r := &reader{
 		cfg: s.cfg, log: s.log, metrics: s.metrics, stream: stream, confirm: &s.confirm,
 		decoder: newDecoder(s.cfg, o.from, binder, &s.confirm),
@@ -125,7 +138,7 @@ func (s *Source) finish(ctx context.Context, r *reader, m *monitor) {
 	if s.confirm.pending() > 0 {
 		_ = s.observeLast(ctx, m) // without it, a little less is confirmed
 	}
-	_ = r.sendStatus(time.Now())
+	_ = r.sendStatus(time.Now(), false)
 	r.stream.close(ctx, closeTimeout)
 }
 

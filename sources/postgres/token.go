@@ -60,9 +60,12 @@ func parseToken(r cdc.Resume) (token, error) {
 
 func (t token) resume() cdc.Resume { return cdc.Resume(t.server.appendToken(nil, t.position)) }
 
+// tokenStart is what precedes the position in a token.
+const tokenStart = `{"lsn":"`
+
 // appendToken appends the token for position on server s.
 func (s server) appendToken(b []byte, position lsn) []byte {
-	b = append(b, `{"lsn":"`...)
+	b = append(b, tokenStart...)
 	b = appendLSN(b, position)
 	b = append(b, `","system":`...)
 	b = cdc.AppendJSONString(b, s.system)
