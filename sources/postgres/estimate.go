@@ -59,7 +59,7 @@ func estimate(ctx context.Context, conn *pgx.Conn, table cdc.TableName) (rows in
 	if kind != string(rune(kindPartitioned)) {
 		name = "ONLY " + name
 	}
-	count := fmt.Sprintf(`SELECT count(*) FROM (SELECT FROM %s LIMIT %d) AS some`, name, estimateExact+1)
+	count := fmt.Sprintf(`SELECT count(*) FROM (SELECT FROM %s LIMIT %d) AS few`, name, estimateExact+1)
 	if err := conn.QueryRow(ctx, count).Scan(&rows); err != nil || rows <= estimateExact {
 		return rows, err
 	}
