@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,6 +19,7 @@ type DeliverConfig struct {
 	Store   Store
 	Reports Reporter
 	Metrics *Metrics
+	Logger  *slog.Logger
 	// TransactionRows bounds the source commits that are applied as one store
 	// transaction, in events. A larger commit is applied in parts, and counted.
 	// Defaults to 100,000.
@@ -53,7 +55,8 @@ const (
 var errSeek = errors.New("seek by position")
 
 // jumpError says that messages are missing between two that were read. Met once
-// it is a reader that was led astray; met again after a seek it is a hole.
+// it is a reader that was led astray; met again after a seek it is a hole, which
+// the store is taken over.
 type jumpError struct{ at, previous inventory.Position }
 
 func (e *jumpError) Error() string {
@@ -63,17 +66,19 @@ func (e *jumpError) Error() string {
 // Run reads the log from the store's position and applies it until ctx ends or
 // something fails. It returns nil only when ctx ended.
 func (d *Deliver) Run(ctx context.Context, progress Progress) error {
-	var hole inventory.Position // where the log was last found to jump
+	var jumped, hole inventory.Position // behind which the log jumps: met once, met twice
 	for {
-		err := d.once(ctx, progress)
+		err := d.once(ctx, progress, hole)
+		hole = inventory.Position{}
 		var jump *jumpError
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // a batch that was cut short is read again
-		case errors.As(err, &jump) && jump.previous == hole:
-			return &LogGapError{Source: d.cfg.Source, Detail: jump.Error()}
 		case errors.As(err, &jump):
-			hole = jump.previous
+			if jump.previous == jumped {
+				hole = jumped
+			}
+			jumped = jump.previous
 			d.cfg.Metrics.seeks.WithLabelValues(d.cfg.Source).Inc()
 		case errors.Is(err, errSeek):
 			d.cfg.Metrics.seeks.WithLabelValues(d.cfg.Source).Inc()
@@ -94,24 +99,19 @@ type fetched struct {
 	tail     *LogTail
 }
 
-func (d *Deliver) once(ctx context.Context, progress Progress) error {
-	state, err := d.cfg.Store.SourceState(ctx, d.cfg.Source)
-	if err != nil {
-		return fmt.Errorf("read the store's state of source %s: %w", d.cfg.Source, err)
-	}
+// once reads and applies until something ends it. What lies between the store and
+// hole, if that is not zero, is lost.
+func (d *Deliver) once(ctx context.Context, progress Progress, hole inventory.Position) error {
 	reader, err := d.cfg.Open(ctx)
 	if err != nil {
 		return fmt.Errorf("open log of source %s: %w", d.cfg.Source, err)
 	}
 	defer reader.Close()
-	tail, err := reader.Tail(ctx)
-	if err != nil {
-		return fmt.Errorf("read tail of log of source %s: %w", d.cfg.Source, err)
-	}
-	place, err := judgeLog(d.cfg.Source, state, tail)
+	state, tail, err := d.settle(ctx, reader, hole)
 	if err != nil {
 		return err
 	}
+	place := logPlace{logID: tail.ID, stored: state.Position, at: state.Position}
 	if err := reader.Seek(ctx, place.stored, 0); err != nil {
 		return fmt.Errorf("seek %s in log of source %s: %w", place.stored, d.cfg.Source, err)
 	}
@@ -125,6 +125,31 @@ func (d *Deliver) once(ctx context.Context, progress Progress) error {
 		return a.run(gctx, ahead)
 	})
 	return g.Wait()
+}
+
+// settle returns a state of the store that fits the log, after rebasing the store
+// where what it needs next is not there any more.
+func (d *Deliver) settle(ctx context.Context, reader LogReader, hole inventory.Position) (SourceState, LogTail, error) {
+	state, err := d.cfg.Store.SourceState(ctx, d.cfg.Source)
+	if err != nil {
+		return SourceState{}, LogTail{}, fmt.Errorf("read the store's state of source %s: %w", d.cfg.Source, err)
+	}
+	tail, err := reader.Tail(ctx)
+	if err != nil {
+		return SourceState{}, LogTail{}, fmt.Errorf("read tail of log of source %s: %w", d.cfg.Source, err)
+	}
+	r, why := judgeLog(d.cfg.Source, state, tail, hole)
+	if why == "" {
+		return state, tail, nil
+	}
+	d.cfg.Logger.WarnContext(ctx, "the log lacks what the store needs next: its tables are stale until they are loaded anew",
+		"source", d.cfg.Source, "why", why)
+	d.cfg.Metrics.rebases.WithLabelValues(d.cfg.Source).Inc()
+	if state.Feeds, err = d.cfg.Store.Rebase(ctx, r); err != nil {
+		return SourceState{}, LogTail{}, fmt.Errorf("rebase the store: %w", err)
+	}
+	state.LogID, state.Position = r.LogID, r.Position
+	return state, tail, nil
 }
 
 // fetch reads ahead of the apply, and looks at the log itself when it is idle.
@@ -274,7 +299,9 @@ func (a *applier) apply(ctx context.Context) error {
 	a.d.cfg.Metrics.applied(b, applied)
 	a.place.stored = b.Position
 	a.sequence = last.Sequence
-	a.followFeeds(b.Messages)
+	if applied.Feeds != nil {
+		a.feeds = applied.Feeds
+	}
 	a.d.report(ctx, a.place, a.feeds, a.sequence)
 	a.progress.Set("position", a.place.stored.String())
 	a.progress.Beat()
@@ -286,40 +313,6 @@ func (a *applier) apply(ctx context.Context) error {
 	clear(a.buffer[rest:])
 	a.buffer, a.whole = a.buffer[:rest], 0
 	return nil
-}
-
-// followFeeds keeps the reported feeds in step with what the store just applied.
-func (a *applier) followFeeds(messages []LogMessage) {
-	for i := range messages {
-		if messages[i].Feeds == nil {
-			continue
-		}
-		a.feeds = reportedFeeds(a.feeds, messages[i].Feeds)
-	}
-}
-
-// reportedFeeds returns the feeds of a store that held held, after it has read
-// that a run captures listed: new ones are active, unlisted ones stale.
-func reportedFeeds(held []FeedReport, listed []inventory.FeedName) []FeedReport {
-	out := make([]FeedReport, 0, len(held)+len(listed))
-	known := make(map[inventory.FeedName]bool, len(held))
-	captured := make(map[inventory.FeedName]bool, len(listed))
-	for _, f := range listed {
-		captured[f] = true
-	}
-	for _, f := range held {
-		known[f.FeedName] = true
-		if !captured[f.FeedName] {
-			f.State = FeedStale
-		}
-		out = append(out, f)
-	}
-	for _, f := range listed {
-		if !known[f] {
-			out = append(out, FeedReport{FeedName: f, State: FeedActive})
-		}
-	}
-	return out
 }
 
 // idle compares the log with what was read when nothing comes.

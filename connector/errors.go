@@ -3,8 +3,6 @@ package connector
 import (
 	"errors"
 	"fmt"
-
-	"tailstock/connector/inventory"
 )
 
 // Errors that decide what a loop does next. Adapters wrap them with the
@@ -21,31 +19,6 @@ var (
 	// believes: another worker is ahead, or it was restored. The loop reads its state again.
 	ErrFenced = errors.New("fenced: the destination is not where this worker left it")
 )
-
-// MappingConflictError is returned by a store that holds a table under another
-// mapping than the one that a message was made with.
-type MappingConflictError struct {
-	Source, Table string
-	Held, Offered inventory.MappingID
-}
-
-// Error names both mappings.
-func (e *MappingConflictError) Error() string {
-	return fmt.Sprintf("source %s: table %s is held under mapping %s, and the log has it under %s; "+
-		"put the old mapping back, or start with an empty store and log", e.Source, e.Table, e.Held, e.Offered)
-}
-
-// LogGapError is returned when a source's log no longer has what a store needs.
-type LogGapError struct {
-	Source string
-	Detail string
-}
-
-// Error says what is missing and what the operator can do.
-func (e *LogGapError) Error() string {
-	return fmt.Sprintf("source %s: the log no longer has what the store needs: %s; "+
-		"start with an empty store and log, from a source at rest", e.Source, e.Detail)
-}
 
 // RejectError is returned by a capture that is configured to stop at a row that
 // it cannot map.

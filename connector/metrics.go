@@ -14,9 +14,9 @@ type Metrics struct {
 	appendSeconds, capturedAge               *prometheus.HistogramVec
 	logBytes, logLimit, logUnapplied         *prometheus.GaugeVec
 
-	seeks, slicedCommits, reportFailures *prometheus.CounterVec
-	delivered, contributions, cells      *prometheus.CounterVec
-	deliveredAge                         *prometheus.HistogramVec
+	seeks, rebases, slicedCommits, reportFailures *prometheus.CounterVec
+	delivered, contributions, cells               *prometheus.CounterVec
+	deliveredAge                                  *prometheus.HistogramVec
 
 	published, cached, sessions, replays prometheus.Counter
 	publishedAge, cachedAge              prometheus.Histogram
@@ -43,6 +43,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		logUnapplied:  f.gauges("log_unapplied_messages", "Messages that the slowest registered store has not applied."),
 
 		seeks:          f.counters("deliver_seeks_total", "Times that a log was read again from the store's position."),
+		rebases:        f.counters("deliver_rebases_total", "Times that a store jumped over messages that its log had lost."),
 		slicedCommits:  f.counters("deliver_sliced_commits_total", "Source commits too large to be applied in one transaction."),
 		reportFailures: f.counters("deliver_report_failures_total", "Position reports that could not be sent."),
 		delivered:      f.counters("deliver_events_total", "Events applied to the store."),

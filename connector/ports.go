@@ -243,17 +243,35 @@ type Store interface {
 	SourceState(ctx context.Context, source string) (SourceState, error)
 	// Apply applies b in one transaction: contributions, levels, position and
 	// outbox together. It fails with ErrFenced, changing nothing, if the store
-	// does not hold b.Expect of b.LogID; with *MappingConflictError if a table is
-	// held under another mapping; and otherwise with an error that a retry may cure.
-	// When it has returned nil the batch is durable.
+	// does not hold b.Expect of b.LogID, and otherwise with an error that a retry
+	// may cure. When it has returned nil the batch is durable.
 	Apply(ctx context.Context, b Batch) (Applied, error)
+	// Rebase moves the store to another place in the log, or to another log, with
+	// something missing between: what counts of the source is stale from then on,
+	// and what was being loaded is dropped. It fails with ErrFenced, changing
+	// nothing, if the store does not hold r.Expect of r.ExpectLog. It returns the feeds.
+	Rebase(ctx context.Context, r Rebase) ([]FeedReport, error)
 }
 
-// Applied counts what a batch changed.
+// Rebase is a jump of a store over a stretch of a log that is lost to it.
+type Rebase struct {
+	Source string
+	// ExpectLog and Expect are what the store must hold.
+	ExpectLog string
+	Expect    inventory.Position
+	// LogID and Position are what it holds afterwards.
+	LogID    string
+	Position inventory.Position
+}
+
+// Applied says what a batch changed.
 type Applied struct {
 	Events        int
 	Contributions int
-	Cells         int
+	// Cells counts changed cells of feeds that count.
+	Cells int
+	// Feeds are the feeds afterwards, nil if the batch changed none.
+	Feeds []FeedReport
 }
 
 // Place is a point in the levels stream.
@@ -270,8 +288,6 @@ type RelayState struct {
 	Session uint64
 	// Place is the point up to which outbox rows are gone.
 	Place Place
-	// Waiting names what must happen before the store may publish for the first time, empty if nothing.
-	Waiting string
 }
 
 // SessionStart is the transaction that begins a session in the store.
@@ -299,6 +315,8 @@ type Pending struct {
 // RelayStore is the publishing side of a store. One relay at a time uses it.
 type RelayStore interface {
 	RelayState(ctx context.Context) (RelayState, error)
+	// Loaded lists the sources of which tables were ever loaded.
+	Loaded(ctx context.Context) ([]string, error)
 	// BeginSession fails with ErrFenced if another session began meanwhile.
 	BeginSession(ctx context.Context, s SessionStart) error
 	// Pending reads outbox rows and the present levels of their cells in one

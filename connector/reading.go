@@ -41,18 +41,21 @@ func (p *logPlace) judge(m *inventory.Message) readVerdict {
 	}
 }
 
-// judgeLog decides whether a store in the given state can go on with a log.
-func judgeLog(source string, state SourceState, tail LogTail) (logPlace, error) {
-	place := logPlace{logID: tail.ID, stored: state.Position, at: state.Position}
+// judgeLog decides whether a store in the given state can go on with a log. If it
+// cannot, it returns to where the store must be rebased, and why. What lies before
+// hole, if that is not zero, is lost.
+func judgeLog(source string, state SourceState, tail LogTail, hole inventory.Position) (r Rebase, why string) {
+	r = Rebase{Source: source, ExpectLog: state.LogID, Expect: state.Position, LogID: tail.ID, Position: tail.OldestPrevious}
 	switch {
 	case state.LogID != "" && state.LogID != tail.ID:
-		return place, &LogGapError{Source: source, Detail: fmt.Sprintf(
-			"the store was filled from log %s up to %s, and the log is now %s", state.LogID, state.Position, tail.ID)}
+		return r, fmt.Sprintf("the store was filled from log %s up to %s, and the log is now %s", state.LogID, state.Position, tail.ID)
 	case !tail.Empty && state.Position.Before(tail.OldestPrevious):
-		return place, &LogGapError{Source: source, Detail: fmt.Sprintf(
-			"the store stands at %s, and the oldest message follows %s", state.Position, tail.OldestPrevious)}
+		return r, fmt.Sprintf("the store stands at %s, and the oldest message follows %s", state.Position, tail.OldestPrevious)
+	case state.Position.Before(hole):
+		r.Position = hole
+		return r, fmt.Sprintf("the store stands at %s, and the next message follows %s", state.Position, hole)
 	}
-	return place, nil
+	return Rebase{}, ""
 }
 
 type idleVerdict uint8

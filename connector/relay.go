@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,8 +16,11 @@ import (
 
 // RelayConfig is what a relay works with.
 type RelayConfig struct {
-	Store   RelayStore
-	Levels  Levels
+	Store  RelayStore
+	Levels Levels
+	// Sources are those that must have been loaded before anything is published for
+	// the first time.
+	Sources []string
 	Metrics *Metrics
 	Log     *slog.Logger
 }
@@ -81,8 +86,12 @@ func (r *Relay) await(ctx context.Context, progress Progress) (RelayState, error
 		if err != nil {
 			return RelayState{}, fmt.Errorf("read relay state: %w", err)
 		}
-		progress.Set("waiting", state.Waiting)
-		if state.Waiting == "" {
+		waiting, err := r.waiting(ctx, state)
+		if err != nil {
+			return RelayState{}, err
+		}
+		progress.Set("waiting", waiting)
+		if waiting == "" {
 			return state, nil
 		}
 		progress.Beat()
@@ -90,6 +99,28 @@ func (r *Relay) await(ctx context.Context, progress Progress) (RelayState, error
 			return RelayState{}, err
 		}
 	}
+}
+
+// waiting says what must happen before the store may publish for the first time:
+// nobody is to see the stock of some sources without that of the others.
+func (r *Relay) waiting(ctx context.Context, state RelayState) (string, error) {
+	if state.Session > 0 {
+		return "", nil
+	}
+	loaded, err := r.cfg.Store.Loaded(ctx)
+	if err != nil {
+		return "", fmt.Errorf("read which sources are loaded: %w", err)
+	}
+	var missing []string
+	for _, source := range r.cfg.Sources {
+		if !slices.Contains(loaded, source) {
+			missing = append(missing, source)
+		}
+	}
+	if len(missing) == 0 {
+		return "", nil
+	}
+	return "the first load of source " + strings.Join(missing, ", "), nil
 }
 
 // begin starts a session in the stream's state and in the store.

@@ -162,13 +162,9 @@ func fatal(err error) bool {
 // configuration contradicts what is stored, and an operator must act. An error of
 // an adapter says so by a method Halts.
 func Halts(err error) bool {
-	var (
-		gap      *cdc.GapError
-		logGap   *LogGapError
-		conflict *MappingConflictError
-		reject   *RejectError
-	)
-	if errors.As(err, &gap) || errors.As(err, &logGap) || errors.As(err, &conflict) || errors.As(err, &reject) {
+	var gap *cdc.GapError
+	var reject *RejectError
+	if errors.As(err, &gap) || errors.As(err, &reject) {
 		return true
 	}
 	var adapters interface{ Halts() bool }

@@ -18,10 +18,15 @@ type storeLog struct {
 	// at is the position of the last message applied, next that of the last made.
 	at, next inventory.Position
 	commits  int
+	// tables are loaded at the beginning of the log.
+	tables []inventory.FeedName
 }
 
 func newStoreLog(source string) *storeLog {
-	return &storeLog{source: source, id: "log-" + source, next: inventory.Position{Run: 1_732_000_000_000}}
+	return &storeLog{
+		source: source, id: "log-" + source, next: inventory.Position{Run: 1_732_000_000_000},
+		tables: []inventory.FeedName{{Table: binTable, Mapping: binMapping}},
+	}
 }
 
 // startTime is the commit time of the first commit of every log.
@@ -53,6 +58,31 @@ func (l *storeLog) feeds(names ...inventory.FeedName) connector.LogMessage {
 	return l.message(inventory.Message{Feeds: names})
 }
 
+// loadStarted makes the message that begins a load.
+func (l *storeLog) loadStarted(store string, feeds ...inventory.FeedName) connector.LogMessage {
+	return l.message(inventory.Message{LoadStarted: &inventory.LoadStarted{Feeds: feeds, Stores: []string{store}}})
+}
+
+// loadCompleted makes the message that ends the load which m began.
+func (l *storeLog) loadCompleted(m connector.LogMessage) connector.LogMessage {
+	return l.message(inventory.Message{LoadCompleted: &inventory.LoadCompleted{Load: m.Position}})
+}
+
+// read makes a message of rows that the load which m began has read.
+func (l *storeLog) read(m connector.LogMessage, events ...inventory.Event) connector.LogMessage {
+	for i := range events {
+		events[i].Op = cdc.OpRead
+	}
+	out := l.commit(events...)
+	out.Commits[0].Load = m.Position
+	return out
+}
+
+// gap makes the message that states a gap.
+func (l *storeLog) gap() connector.LogMessage {
+	return l.message(inventory.Message{SourceGap: &inventory.SourceGap{Reason: "slot_missing"}})
+}
+
 // batch makes a batch that follows the last one applied.
 func (l *storeLog) batch(messages ...connector.LogMessage) connector.Batch {
 	return connector.Batch{
@@ -61,8 +91,34 @@ func (l *storeLog) batch(messages ...connector.LogMessage) connector.Batch {
 	}
 }
 
-// try applies messages as one batch.
+// open applies what stands at the beginning of a log: the load of its tables while
+// they are empty, in a run of its own.
+func (l *storeLog) open(ctx context.Context, s connector.Store) error {
+	messages := l.opening(s.ID())
+	b := connector.Batch{Source: l.source, LogID: l.id, Position: messages[len(messages)-1].Position, Messages: messages}
+	if _, err := s.Apply(ctx, b); err != nil {
+		return err
+	}
+	l.at = b.Position
+	return nil
+}
+
+// opening makes the messages of open for a store.
+func (l *storeLog) opening(store string) []connector.LogMessage {
+	early := &storeLog{source: l.source, id: l.id, next: inventory.Position{Run: 1_731_000_000_000}}
+	started := early.message(inventory.Message{LoadStarted: &inventory.LoadStarted{Feeds: l.tables, Stores: []string{store}}})
+	return []connector.LogMessage{
+		started, early.message(inventory.Message{LoadCompleted: &inventory.LoadCompleted{Load: started.Position}}),
+	}
+}
+
+// try applies messages as one batch, after the opening of the log if they are its first.
 func (l *storeLog) try(ctx context.Context, s connector.Store, messages ...connector.LogMessage) (connector.Applied, error) {
+	if l.at.IsZero() {
+		if err := l.open(ctx, s); err != nil {
+			return connector.Applied{}, err
+		}
+	}
 	b := l.batch(messages...)
 	applied, err := s.Apply(ctx, b)
 	if err == nil {
@@ -83,7 +139,10 @@ func (l *storeLog) apply(t testing.TB, s connector.Store, messages ...connector.
 
 const (
 	binTable   = "wms.bin_stock"
+	orderTable = "wms.orders"
 	binMapping = inventory.MappingID("9f2c51d07a3b8e64")
+	// otherMapping is another mapping of the same tables.
+	otherMapping = inventory.MappingID("0123456789abcdef")
 )
 
 // event makes a good event of the bin table.

@@ -2,6 +2,7 @@ package sinktest
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -16,79 +17,125 @@ import (
 // storeModel is what a store should hold of some sources, kept the simple way:
 // event by event, in maps.
 type storeModel struct {
-	tables map[modelTable]*modelRows
-	// touched are the cells that ever had a contribution: the levels to publish.
+	// store is the id of the store.
+	store string
+	feeds map[string][]*modelFeed // by source
+	// touched are the cells that ever had a contribution that counted: the levels to publish.
 	touched map[inventory.Cell]bool
 }
 
-type modelTable struct{ source, table string }
-
-type modelRows struct {
-	mapping  inventory.MappingID
+type modelFeed struct {
+	inventory.FeedName
 	state    connector.FeedState
+	load     inventory.Position
 	rows     map[cdc.RowKey][]inventory.Contribution
 	problems map[cdc.RowKey]inventory.Problem
 }
 
-func newStoreModel() *storeModel {
-	return &storeModel{tables: make(map[modelTable]*modelRows), touched: make(map[inventory.Cell]bool)}
+func (f *modelFeed) counted() bool { return f.state != connector.FeedLoading }
+
+// newStoreModel returns the model of an empty store.
+func newStoreModel(s connector.Store) *storeModel {
+	return &storeModel{store: s.ID(), feeds: make(map[string][]*modelFeed), touched: make(map[inventory.Cell]bool)}
 }
 
-func (m *storeModel) take(source string, name inventory.FeedName) *modelRows {
-	key := modelTable{source, name.Table}
-	if m.tables[key] == nil {
-		m.tables[key] = &modelRows{
-			mapping: name.Mapping, state: connector.FeedActive,
-			rows: make(map[cdc.RowKey][]inventory.Contribution), problems: make(map[cdc.RowKey]inventory.Problem),
-		}
+// open takes the beginning of a log.
+func (m *storeModel) open(l *storeLog) {
+	messages := l.opening(m.store)
+	for i := range messages {
+		m.message(&messages[i])
 	}
-	return m.tables[key]
 }
 
 func (m *storeModel) message(msg *connector.LogMessage) {
-	if msg.Feeds != nil {
-		listed := make(map[string]bool)
-		for _, f := range msg.Feeds {
-			listed[f.Table] = true
-			m.take(msg.Source, f)
+	switch {
+	case msg.Feeds != nil:
+		m.miss(msg.Source, func(f *modelFeed) bool { return !slices.Contains(msg.Feeds, f.FeedName) })
+	case msg.LoadStarted != nil && slices.Contains(msg.LoadStarted.Stores, m.store):
+		m.miss(msg.Source, func(f *modelFeed) bool { return !f.counted() })
+		for _, name := range msg.LoadStarted.Feeds {
+			m.feeds[msg.Source] = append(m.feeds[msg.Source], &modelFeed{
+				FeedName: name, state: connector.FeedLoading, load: msg.Position,
+				rows: make(map[cdc.RowKey][]inventory.Contribution), problems: make(map[cdc.RowKey]inventory.Problem),
+			})
 		}
-		for key, rows := range m.tables {
-			if key.source == msg.Source && !listed[key.table] {
-				rows.state = connector.FeedStale
-			}
-		}
+	case msg.LoadCompleted != nil:
+		m.flip(msg.Source, msg.LoadCompleted.Load)
+	case msg.SourceGap != nil:
+		m.miss(msg.Source, func(*modelFeed) bool { return true })
 	}
 	for i := range msg.Commits {
 		for j := range msg.Commits[i].Events {
-			m.event(msg.Source, &msg.Commits[i].Events[j])
+			m.event(msg.Source, msg.Commits[i].Load, &msg.Commits[i].Events[j])
 		}
 	}
 }
 
-func (m *storeModel) event(source string, e *inventory.Event) {
-	rows := m.take(source, inventory.FeedName{Table: e.Table, Mapping: e.Mapping})
-	switch {
-	case e.Op == cdc.OpTruncate:
-		clear(rows.rows)
-		clear(rows.problems)
-		rows.state = connector.FeedActive
-	case e.Problem != nil:
-		rows.problems[e.Row] = *e.Problem
-	default:
-		delete(rows.problems, e.Row)
-		rows.rows[e.Row] = e.Contributions
+// miss makes feeds stale, and drops those that are loading.
+func (m *storeModel) miss(source string, missed func(*modelFeed) bool) {
+	m.feeds[source] = slices.DeleteFunc(m.feeds[source], func(f *modelFeed) bool { return missed(f) && !f.counted() })
+	for _, f := range m.feeds[source] {
+		if missed(f) {
+			f.state = connector.FeedStale
+		}
+	}
+}
+
+func (m *storeModel) flip(source string, load inventory.Position) {
+	for _, f := range slices.Clone(m.feeds[source]) {
+		if f.counted() || f.load != load {
+			continue
+		}
+		m.feeds[source] = slices.DeleteFunc(m.feeds[source], func(old *modelFeed) bool {
+			if !old.counted() || old.Table != f.Table {
+				return false
+			}
+			for row := range f.problems {
+				if len(f.rows[row]) == 0 && len(old.rows[row]) > 0 {
+					f.rows[row] = old.rows[row]
+				}
+			}
+			return true
+		})
+		f.state = connector.FeedActive
+	}
+}
+
+func (m *storeModel) event(source string, load inventory.Position, e *inventory.Event) {
+	for _, f := range m.feeds[source] {
+		if f.Table != e.Table || f.Mapping != e.Mapping || (!load.IsZero() && (f.counted() || f.load != load)) {
+			continue
+		}
+		switch {
+		case e.Op == cdc.OpTruncate:
+			clear(f.rows)
+			clear(f.problems)
+			if f.counted() {
+				f.state = connector.FeedActive
+			}
+		case e.Problem != nil:
+			f.problems[e.Row] = *e.Problem
+		default:
+			delete(f.problems, e.Row)
+			f.rows[e.Row] = e.Contributions
+		}
 	}
 }
 
 // levels returns the cells that have contributions, and marks them as touched.
 func (m *storeModel) levels() map[inventory.Cell]inventory.Quantities {
 	out := make(map[inventory.Cell]inventory.Quantities)
-	for _, rows := range m.tables {
-		for _, contributions := range rows.rows {
-			for _, c := range contributions {
-				at := inventory.Cell{SKU: c.SKU, Location: c.Location}
-				out[at] = out[at].Plus(c.Quantities)
-				m.touched[at] = true
+	for _, feeds := range m.feeds {
+		for _, f := range feeds {
+			if !f.counted() {
+				continue
+			}
+			for _, contributions := range f.rows {
+				for _, c := range contributions {
+					at := inventory.Cell{SKU: c.SKU, Location: c.Location}
+					out[at] = out[at].Plus(c.Quantities)
+					m.touched[at] = true
+				}
 			}
 		}
 	}
@@ -97,11 +144,11 @@ func (m *storeModel) levels() map[inventory.Cell]inventory.Quantities {
 
 // Rows of the store as the model writes them.
 const (
-	modelContributions = `select f.source, f.table_name, c.row_key, c.leg, c.sku, c.location,
+	modelContributions = `select f.source, f.table_name, f.state, c.row_key, c.leg, c.sku, c.location,
 		c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming
-		from contribution c join feed f on f.id = c.feed and f.state in ('active', 'stale')`
-	modelProblems = `select f.source, f.table_name, p.row_key, p.kind, p.reason
-		from problem p join feed f on f.id = p.feed and f.state in ('active', 'stale')`
+		from contribution c join feed f on f.id = c.feed and f.state <> 'dropped'`
+	modelProblems = `select f.source, f.table_name, f.state, p.row_key, p.kind, p.reason
+		from problem p join feed f on f.id = p.feed and f.state <> 'dropped'`
 	modelFeeds  = `select source, table_name, mapping, state from feed where state <> 'dropped'`
 	modelLevels = `select sku, location, on_hand, committed, unavailable, safety_stock, incoming from stock_level`
 	// drifted finds cells that are not the sum of their feed's contributions,
@@ -125,16 +172,18 @@ func (m *storeModel) compare(t testing.TB, d StoreDatabase) {
 		}
 		want[query] = append(want[query], strings.Join(texts, "|"))
 	}
-	for key, rows := range m.tables {
-		add(modelFeeds, key.source, key.table, rows.mapping, rows.state)
-		for row, p := range rows.problems {
-			add(modelProblems, key.source, key.table, row, p.Kind, p.Reason)
-		}
-		for row, contributions := range rows.rows {
-			for _, c := range contributions {
-				q := c.Quantities
-				add(modelContributions, key.source, key.table, row, c.Leg, c.SKU, c.Location,
-					int64(q[0]), int64(q[1]), int64(q[2]), int64(q[3]), int64(q[4]))
+	for source, feeds := range m.feeds {
+		for _, f := range feeds {
+			add(modelFeeds, source, f.Table, f.Mapping, f.state)
+			for row, p := range f.problems {
+				add(modelProblems, source, f.Table, f.state, row, p.Kind, p.Reason)
+			}
+			for row, contributions := range f.rows {
+				for _, c := range contributions {
+					q := c.Quantities
+					add(modelContributions, source, f.Table, f.state, row, c.Leg, c.SKU, c.Location,
+						int64(q[0]), int64(q[1]), int64(q[2]), int64(q[3]), int64(q[4]))
+				}
 			}
 		}
 	}

@@ -20,11 +20,18 @@ func testRandom(t *testing.T, create func(testing.TB) StoreDatabase) {
 		d := create(t)
 		t := rapidTB{t, rt}
 		w := &randomWorld{
-			t: t, d: d, model: newStoreModel(),
-			logs: []*storeLog{newStoreLog("wms"), newStoreLog("erp")},
+			t: t, d: d, store: d.Open(t), logs: []*storeLog{newStoreLog("wms"), newStoreLog("erp")},
+			loads: make(map[*storeLog]connector.LogMessage),
 		}
-		w.store = d.Open(t)
 		defer func() { _ = w.store.Close() }()
+		w.model = newStoreModel(w.store)
+		for _, log := range w.logs {
+			log.tables = randomFeeds()[:2]
+			w.model.open(log)
+			if err := log.open(t.Context(), w.store); err != nil {
+				t.Fatal(err)
+			}
+		}
 		w.relay = newStoreRelay(t, w.store, false)
 		rt.Repeat(map[string]func(*rapid.T){
 			"":           w.check,
@@ -68,6 +75,18 @@ type randomWorld struct {
 	model *storeModel
 	logs  []*storeLog
 	last  []inventory.Event
+	// loads are the messages that began the last load of each log.
+	loads map[*storeLog]connector.LogMessage
+}
+
+// randomFeeds are both tables under two mappings each.
+func randomFeeds() []inventory.FeedName {
+	return []inventory.FeedName{
+		{Table: binTable, Mapping: binMapping},
+		{Table: orderTable, Mapping: binMapping},
+		{Table: binTable, Mapping: otherMapping},
+		{Table: orderTable, Mapping: otherMapping},
+	}
 }
 
 func (w *randomWorld) check(*rapid.T) {
@@ -81,21 +100,40 @@ func (w *randomWorld) apply(rt *rapid.T) {
 	log := rapid.SampledFrom(w.logs).Draw(rt, "log")
 	messages := make([]connector.LogMessage, rapid.IntRange(1, 3).Draw(rt, "messages"))
 	for i := range messages {
-		if rapid.IntRange(0, 9).Draw(rt, "control") == 0 {
-			names := rapid.SliceOfDistinct(rapid.SampledFrom([]inventory.FeedName{
-				{Table: binTable, Mapping: binMapping}, {Table: "wms.orders", Mapping: binMapping},
-			}), rapid.ID[inventory.FeedName]).Draw(rt, "feeds")
-			messages[i] = log.feeds(names...)
-		} else {
-			messages[i] = log.commit(rapid.SliceOfN(rapid.Custom(randomEvent), 1, 6).Draw(rt, "events")...)
-			w.last = messages[i].Commits[0].Events
-		}
+		messages[i] = w.message(rt, log)
 	}
 	log.apply(w.t, w.store, messages...)
 	for i := range messages {
 		w.model.message(&messages[i])
 	}
 	w.model.levels() // of the committed state: what a batch passes through is never seen
+}
+
+// message makes the next message of a log: mostly a commit, at times a step of a load.
+func (w *randomWorld) message(rt *rapid.T, log *storeLog) connector.LogMessage {
+	events := rapid.SliceOfN(rapid.Custom(randomEvent), 1, 6)
+	names := rapid.SliceOfDistinct(rapid.SampledFrom(randomFeeds()), rapid.ID[inventory.FeedName])
+	started, loading := w.loads[log]
+	switch kind := rapid.IntRange(0, 19).Draw(rt, "message"); {
+	case kind == 0:
+		return log.feeds(names.Draw(rt, "feeds")...)
+	case kind == 1:
+		return log.gap()
+	case kind <= 3:
+		store := rapid.SampledFrom([]string{w.store.ID(), w.store.ID(), "another"}).Draw(rt, "store")
+		// One mapping of each table.
+		feeds := rapid.SliceOfDistinct(rapid.SampledFrom(randomFeeds()), func(f inventory.FeedName) string { return f.Table }).Draw(rt, "load")
+		w.loads[log] = log.loadStarted(store, feeds...)
+		return w.loads[log]
+	case kind <= 6 && loading:
+		return log.read(started, events.Draw(rt, "read")...)
+	case kind <= 8 && loading:
+		return log.loadCompleted(started)
+	default:
+		m := log.commit(events.Draw(rt, "events")...)
+		w.last = m.Commits[0].Events
+		return m
+	}
 }
 
 func (w *randomWorld) redeliver(rt *rapid.T) {
@@ -158,7 +196,10 @@ func randomEvent(rt *rapid.T) inventory.Event {
 		}
 	}
 	if rapid.IntRange(0, 3).Draw(rt, "table") == 0 {
-		e.Table = "wms.orders"
+		e.Table = orderTable
+	}
+	if rapid.IntRange(0, 2).Draw(rt, "mapping") == 0 {
+		e.Mapping = otherMapping
 	}
 	return e
 }
@@ -179,13 +220,16 @@ func randomContribution(rt *rapid.T, leg int) inventory.Contribution {
 func testConcurrentSources(t *testing.T, create func(testing.TB) StoreDatabase) {
 	d := create(t)
 	const sources, batches = 4, 40
-	model := newStoreModel()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	stores := []StockStore{open(t, d), open(t, d)}
+	model := newStoreModel(stores[0])
 	for i := range sources {
 		wg.Go(func() {
 			log := newStoreLog(fmt.Sprintf("source%d", i))
+			mu.Lock()
+			model.open(log)
+			mu.Unlock()
 			s := stores[i%len(stores)]
 			for n := range batches {
 				events := make([]inventory.Event, 20)
@@ -250,7 +294,8 @@ func testCrashWhileApplying(t *testing.T, create func(testing.TB) StoreDatabase)
 		if state.Position.Before(acknowledged) {
 			t.Fatalf("round %d: the store is at %s, it had acknowledged %s", round, state.Position, acknowledged)
 		}
-		model := newStoreModel()
+		model := newStoreModel(s)
+		model.open(log)
 		for i := range messages {
 			if messages[i].Position.Compare(state.Position) <= 0 {
 				model.message(&messages[i])

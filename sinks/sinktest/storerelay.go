@@ -35,9 +35,6 @@ func (r *storeRelay) begin(t testing.TB, walk bool, republish ...inventory.Cell)
 	if err != nil {
 		t.Fatalf("read relay state: %v", err)
 	}
-	if state.Waiting != "" {
-		t.Fatalf("the store waits for %q", state.Waiting)
-	}
 	start := connector.SessionStart{
 		Expect: state.Session, Session: state.Session + 1, Walk: walk, Republish: republish,
 		Place: connector.Place{Stream: "levels", Session: r.session, Sequence: r.place.Sequence},

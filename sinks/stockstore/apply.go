@@ -18,11 +18,10 @@ const outboxCells = 1_000
 // migrated the store, and with *DataError if the database refuses a row.
 func (s *Store) Apply(ctx context.Context, b connector.Batch) (connector.Applied, error) {
 	start := time.Now()
-	var applied connector.Applied
+	var w *batchWriter
 	err := s.db.write(ctx, durable, func(tx transaction) error {
 		var err error
-		applied, err = s.applyBatch(ctx, tx, b)
-		if err != nil {
+		if w, err = s.applyBatch(ctx, tx, b, -1); err != nil {
 			return err
 		}
 		if err := tx.flush(ctx); err != nil {
@@ -38,38 +37,41 @@ func (s *Store) Apply(ctx context.Context, b connector.Batch) (connector.Applied
 		return connector.Applied{}, err
 	}
 	failpoint.Hit("store.committed")
-	s.metrics.applied(b, applied, time.Since(start))
-	if applied.Cells > 0 {
+	s.metrics.applied(b, w.applied, time.Since(start))
+	if w.applied.Cells > 0 || w.book.flipped {
 		s.signal()
 	}
-	return applied, nil
+	if w.book.changed {
+		w.applied.Feeds = w.book.reports()
+	}
+	return w.applied, nil
 }
 
-// applyBatch does everything that Apply does between begin and commit.
-func (s *Store) applyBatch(ctx context.Context, tx transaction, b connector.Batch) (connector.Applied, error) {
+// applyBatch does everything that Apply does between begin and commit, up to a
+// limit of folded rows if that is not negative.
+func (s *Store) applyBatch(ctx context.Context, tx transaction, b connector.Batch, limit int) (*batchWriter, error) {
 	locked, err := tx.lockSource(ctx, b.Source)
 	if err != nil {
-		return connector.Applied{}, fmt.Errorf("lock state of source %s: %w", b.Source, err)
+		return nil, fmt.Errorf("lock state of source %s: %w", b.Source, err)
 	}
 	failpoint.Hit("store.locked")
 	if err := checkFence(locked, b); err != nil {
-		return connector.Applied{}, err
+		return nil, err
 	}
-	book := &feedBook{tx: tx, source: b.Source, feeds: locked.feeds}
-	f, err := book.gather(ctx, b.Messages)
+	w := &batchWriter{tx: tx, limit: limit, book: &feedBook{tx: tx, store: s.id, source: b.Source, feeds: locked.feeds}}
+	if err := w.write(ctx, b.Messages); err != nil {
+		return w, err
+	}
+	return w, s.movePosition(ctx, tx, b.Source, b.LogID, b.Position)
+}
+
+func (s *Store) movePosition(ctx context.Context, tx transaction, source, logID string, p inventory.Position) error {
+	_, err := tx.exec(ctx, `update source_state set log_id = $2, run = $3, number = $4, worker = $5 where source = $1`,
+		source, logID, int64(p.Run), int64(p.Number), s.worker) //nolint:gosec // positions have 15 and 12 digits
 	if err != nil {
-		return connector.Applied{}, err
+		return fmt.Errorf("move position of source %s: %w", source, err)
 	}
-	applied, err := s.applyRows(ctx, tx, book, f)
-	if err != nil {
-		return connector.Applied{}, err
-	}
-	_, err = tx.exec(ctx, `update source_state set log_id = $2, run = $3, number = $4, worker = $5 where source = $1`,
-		b.Source, b.LogID, int64(b.Position.Run), int64(b.Position.Number), s.worker) //nolint:gosec // positions have 15 and 12 digits
-	if err != nil {
-		return connector.Applied{}, fmt.Errorf("move position of source %s: %w", b.Source, err)
-	}
-	return applied, nil
+	return nil
 }
 
 // checkFence compares what the store holds with what the worker believes.
@@ -86,40 +88,31 @@ func checkFence(locked lockedSource, b connector.Batch) error {
 	return nil
 }
 
-// applyRows writes what a folded batch says: contributions, cells, problems, outbox.
-func (s *Store) applyRows(ctx context.Context, tx transaction, book *feedBook, f *fold) (connector.Applied, error) {
-	f.sort()
-	r := &replacement{tx: tx, causes: f.causes, deltas: newDeltas(len(f.rows))}
-	if err := r.apply(ctx, f.rows); err != nil {
-		return connector.Applied{}, fmt.Errorf("replace contributions: %w", err)
-	}
-	if err := applyProblems(ctx, tx, book, f); err != nil {
-		return connector.Applied{}, err
-	}
-	cells := r.deltas.changed()
-	if err := addCells(ctx, tx, cells, f.causes); err != nil {
-		return connector.Applied{}, err
-	}
-	return connector.Applied{Events: f.events, Contributions: r.written, Cells: len(cells)}, nil
-}
-
-// addCells adds the differences to the cells and lists them in the outbox.
-func addCells(ctx context.Context, tx transaction, cells []cellDelta, causes []cause) error {
+// addCells adds the differences to the cells, and lists those of feeds that count
+// in the outbox: nobody sees the others before a walk publishes them.
+func (w *batchWriter) addCells(ctx context.Context, cells []cellDelta, causes []cause) error {
 	now := time.Now().UnixMicro()
 	for rest := cells; len(rest) > 0; {
 		n := min(len(rest), sliceRows)
-		if err := tx.addToCells(ctx, rest[:n], causes, now); err != nil {
+		if err := w.tx.addToCells(ctx, rest[:n], causes, now); err != nil {
 			return fmt.Errorf("add to cells: %w", err)
 		}
 		rest = rest[n:]
 	}
+	loading := make(map[int32]bool)
+	for _, f := range w.book.feeds {
+		loading[f.id] = f.state == connector.FeedLoading
+	}
 	listed := make([]inventory.Cell, 0, min(len(cells), outboxCells))
 	for i := range cells {
-		listed = append(listed, cells[i].Cell)
-		if len(listed) == outboxCells || i == len(cells)-1 {
-			if err := tx.listCells(ctx, listed); err != nil {
+		if !loading[cells[i].feed] {
+			listed = append(listed, cells[i].Cell)
+		}
+		if len(listed) == outboxCells || (i == len(cells)-1 && len(listed) > 0) {
+			if err := w.tx.listCells(ctx, listed); err != nil {
 				return fmt.Errorf("list changed cells: %w", err)
 			}
+			w.applied.Cells += len(listed)
 			listed = make([]inventory.Cell, 0, min(len(cells)-i-1, outboxCells))
 		}
 	}

@@ -65,11 +65,21 @@ type benchWriter struct {
 	at    inventory.Position
 }
 
+// open returns the load of the table, which is empty.
+func (w *benchWriter) open() []connector.LogMessage {
+	feeds := []inventory.FeedName{{Table: "public.inventory", Mapping: "9f2c51d07a3b8e64"}}
+	return []connector.LogMessage{
+		{Message: inventory.Message{Position: w.at, LoadStarted: &inventory.LoadStarted{Feeds: feeds, Stores: []string{w.store.ID()}}}},
+		{Message: inventory.Message{Position: w.at, LoadCompleted: &inventory.LoadCompleted{Load: w.at}}},
+	}
+}
+
 func (w *benchWriter) apply(b *testing.B, size int, row func(i int) int) {
 	b.Helper()
 	batch := connector.Batch{Source: "bench", LogID: "log", Expect: w.at, Position: w.at}
 	if w.at.Number == 0 {
 		batch.Expect = inventory.Position{}
+		batch.Messages = w.open()
 	}
 	var events []inventory.Event
 	for i := range size {

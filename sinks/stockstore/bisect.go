@@ -40,27 +40,13 @@ func (s *Store) nameRow(ctx context.Context, b connector.Batch, refusal error) e
 }
 
 // try applies the first n folded rows of b and rolls back. It returns the last
-// of them.
+// of them if the database refuses any.
 func (s *Store) try(ctx context.Context, b connector.Batch, n int) (*DataError, error) {
-	var last *DataError
+	var w *batchWriter
 	err := s.db.write(ctx, lazy, func(tx transaction) error {
-		locked, err := tx.lockSource(ctx, b.Source)
-		if err != nil {
-			return err
-		}
-		if err := checkFence(locked, b); err != nil {
-			return err
-		}
-		book := &feedBook{tx: tx, source: b.Source, feeds: locked.feeds}
-		f, err := book.gather(ctx, b.Messages)
-		if err != nil {
-			return err
-		}
-		f.rows = f.rows[:min(n, len(f.rows))]
-		if len(f.rows) > 0 {
-			last = dataErrorOf(b.Source, f, &f.rows[len(f.rows)-1])
-		}
-		if _, err := s.applyRows(ctx, tx, book, f); err != nil {
+		var err error
+		w, err = s.applyBatch(ctx, tx, b, n)
+		if err != nil && !errors.Is(err, errLimit) {
 			return err
 		}
 		if err := tx.flush(ctx); err != nil {
@@ -68,10 +54,13 @@ func (s *Store) try(ctx context.Context, b connector.Batch, n int) (*DataError, 
 		}
 		return errUndo
 	})
-	if errors.Is(err, errUndo) {
+	switch {
+	case errors.Is(err, errUndo):
 		return nil, nil
+	case w == nil:
+		return nil, err
 	}
-	return last, err
+	return w.last, err
 }
 
 // dataErrorOf returns a DataError that names r, without a cause.

@@ -36,6 +36,8 @@ type fold struct {
 	events int
 }
 
+func newFold(size int) *fold { return &fold{index: make(map[rowRef]int32, size)} }
+
 // begin says in which commit the next events stand.
 func (f *fold) begin(position inventory.Position, c *inventory.Commit) {
 	f.causes = append(f.causes, cause{position, c})
@@ -43,7 +45,6 @@ func (f *fold) begin(position inventory.Position, c *inventory.Commit) {
 
 // add takes the next event of a row.
 func (f *fold) add(feed int32, e *inventory.Event) {
-	f.events++
 	ref := rowRef{feed, e.Row}
 	i, ok := f.index[ref]
 	if !ok {
@@ -64,7 +65,6 @@ func (f *fold) add(feed int32, e *inventory.Event) {
 // truncate forgets what was said about rows of a feed: its rows are withdrawn
 // together, and what came before in the same batch was never seen by anyone.
 func (f *fold) truncate(feed int32) {
-	f.events++
 	for i := range f.rows {
 		if f.rows[i].feed == feed {
 			delete(f.index, f.rows[i].rowRef)

@@ -18,6 +18,9 @@ type testLog struct {
 	at     inventory.Position
 }
 
+// testRun is the run of the messages, after the one that loads the table.
+const testRun = 1_732_000_000_000
+
 const testMapping = inventory.MappingID("9f2c51d07a3b8e64")
 
 // row makes an event of a row that contributes units on hand of sku at L.
@@ -33,7 +36,9 @@ func (l *testLog) row(row int, sku inventory.SKU, units int64) inventory.Event {
 // batch makes a batch that follows the last one applied, a message per event.
 func (l *testLog) batch(events ...inventory.Event) connector.Batch {
 	b := connector.Batch{Source: l.source, LogID: "log-" + l.source, Expect: l.at, Position: l.at}
-	b.Position.Run = 1_732_000_000_000
+	if b.Position.Run != testRun {
+		b.Position = inventory.Position{Run: testRun}
+	}
 	for _, e := range events {
 		previous := b.Position
 		b.Position.Number++
@@ -48,7 +53,27 @@ func (l *testLog) batch(events ...inventory.Event) connector.Batch {
 	return b
 }
 
+// open applies the load of the table, which is empty.
+func (l *testLog) open(ctx context.Context, s *stockstore.Store) error {
+	started, completed := inventory.Position{Run: 1_731_000_000_000}, inventory.Position{Run: 1_731_000_000_000, Number: 1}
+	_, err := s.Apply(ctx, connector.Batch{Source: l.source, LogID: "log-" + l.source, Position: completed, Messages: []connector.LogMessage{
+		{Message: inventory.Message{Position: started, LoadStarted: &inventory.LoadStarted{
+			Feeds: []inventory.FeedName{{Table: "public.bin", Mapping: testMapping}}, Stores: []string{s.ID()},
+		}}},
+		{Message: inventory.Message{Position: completed, LoadCompleted: &inventory.LoadCompleted{Load: started}}},
+	}})
+	if err == nil {
+		l.at = completed
+	}
+	return err
+}
+
 func (l *testLog) try(ctx context.Context, s *stockstore.Store, events ...inventory.Event) (connector.Applied, error) {
+	if l.at.IsZero() {
+		if err := l.open(ctx, s); err != nil {
+			return connector.Applied{}, err
+		}
+	}
 	b := l.batch(events...)
 	applied, err := s.Apply(ctx, b)
 	if err == nil {

@@ -62,8 +62,24 @@ func (r *relay) active() bool {
 // relayIdle is longer than a relay goes without asking for something to publish.
 const relayIdle = 3 * time.Second
 
-// RelayState implements connector.RelayStore. Waiting is always empty: feeds are
-// active from their first event on.
+// Loaded implements connector.RelayStore.
+func (s *Store) Loaded(ctx context.Context) ([]string, error) {
+	var sources []string
+	err := s.db.read(ctx, func(r reader) error {
+		return r.query(ctx, func(scan scanFunc) error {
+			var source string
+			err := scan(&source)
+			sources = append(sources, source)
+			return err
+		}, `select distinct source from feed where state in ('active', 'stale') order by source`)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read which sources are loaded: %w", err)
+	}
+	return sources, nil
+}
+
+// RelayState implements connector.RelayStore.
 func (s *Store) RelayState(ctx context.Context) (connector.RelayState, error) {
 	var state connector.RelayState
 	err := s.db.read(ctx, func(r reader) error {

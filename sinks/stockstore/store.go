@@ -190,12 +190,12 @@ func readFeeds(ctx context.Context, r reader, source string) ([]*feed, error) {
 }
 
 // selectFeeds reads the feeds of source $1 that are not dropped.
-const selectFeeds = `select id, table_name, mapping, state, exists (select 1 from problem p where p.feed = f.id)
+const selectFeeds = `select id, table_name, mapping, state, load, exists (select 1 from problem p where p.feed = f.id)
 	from feed f where source = $1 and state <> 'dropped' order by id`
 
 func scanFeed(scan scanFunc) (*feed, error) {
 	f := new(feed)
-	err := scan(&f.id, &f.Table, (*string)(&f.Mapping), (*string)(&f.state), &f.problems)
+	err := scan(&f.id, &f.Table, (*string)(&f.Mapping), (*string)(&f.state), &f.load, &f.problems)
 	return f, err
 }
 

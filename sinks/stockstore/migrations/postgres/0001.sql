@@ -98,6 +98,8 @@ create table outbox (
 alter table outbox alter column skus set storage external, alter column locations set storage external;
 create index outbox_walk on outbox (id) where walk is not null;
 
+-- Empty until levels are published for the first time: a store that is still being
+-- loaded shows nothing rather than half of it.
 create view stock_level as
 select c.sku, c.location,
 	trim_scale(sum(c.on_hand) * 0.000001) as on_hand,
@@ -109,7 +111,7 @@ select c.sku, c.location,
 	timestamptz 'epoch' + max(c.updated_at) * interval '1 microsecond' as updated_at
 from cell c
 join feed f on f.id = c.feed
-where f.state in ('active', 'stale')
+where f.state in ('active', 'stale') and (select session from store_meta) > 0
 group by c.sku, c.location
 having sum(c.contributions) > 0;
 

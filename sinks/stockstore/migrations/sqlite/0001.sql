@@ -95,6 +95,8 @@ create index outbox_walk on outbox (id) where walk is not null;
 
 -- Sums are exact integers; a whole number is shown as an INTEGER, another as a
 -- REAL, which prints exactly up to 15 digits. Both compare as numbers.
+-- Empty until levels are published for the first time: a store that is still being
+-- loaded shows nothing rather than half of it.
 create view stock_level as
 with millionths as (
 	select c.sku, c.location,
@@ -104,7 +106,7 @@ with millionths as (
 		max(c.updated_at) as updated_at
 	from cell c
 	join feed f on f.id = c.feed
-	where f.state in ('active', 'stale')
+	where f.state in ('active', 'stale') and (select session from store_meta) > 0
 	group by c.sku, c.location
 	having sum(c.contributions) > 0
 )
@@ -125,7 +127,7 @@ with located as (
 		max(c.updated_at) as updated_at
 	from cell c
 	join feed f on f.id = c.feed
-	where f.state in ('active', 'stale')
+	where f.state in ('active', 'stale') and (select session from store_meta) > 0
 	group by c.sku, c.location
 	having sum(c.contributions) > 0
 ), millionths as (
