@@ -58,6 +58,7 @@ func (c *Capture) Run(ctx context.Context, progress Progress) error {
 		return fmt.Errorf("begin run in log of source %s: %w", c.cfg.Source, err)
 	}
 	defer run.Close()
+	failpoint.Hit("capture.begun")
 	for _, m := range c.cfg.Mappings {
 		if err := run.KeepMapping(ctx, m.ID(), m.Canonical()); err != nil {
 			return fmt.Errorf("keep mapping %s of table %s: %w", m.ID(), m.Table(), err)

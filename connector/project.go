@@ -147,7 +147,11 @@ func (f *follower) replay(ctx context.Context, tail LevelsTail) error {
 			}
 		}
 	}
-	return f.move(ctx, "end replay", end, f.p.cfg.Cache.EndReplay)
+	if err := f.move(ctx, "end replay", end, f.p.cfg.Cache.EndReplay); err != nil {
+		return err
+	}
+	failpoint.Hit("cache.replayed")
+	return nil
 }
 
 // quiet looks at the stream when a replay waits for messages that do not come.
@@ -210,9 +214,11 @@ func (f *follower) take(ctx context.Context, messages []inventory.LevelMessage) 
 }
 
 func (f *follower) apply(ctx context.Context, to CachePlace, messages []inventory.LevelMessage) error {
+	failpoint.Hit("cache.taken")
 	if err := f.p.cfg.Cache.Apply(ctx, f.place, to, messages); err != nil {
 		return f.failed("apply levels", err)
 	}
+	failpoint.Hit("cache.applied")
 	f.place = to
 	f.p.cfg.Metrics.cached.Add(float64(len(messages)))
 	if to.Replay == 0 {

@@ -113,6 +113,7 @@ func (r *Relay) begin(ctx context.Context, w LevelsWriter, state RelayState) (ui
 	if err := r.cfg.Store.BeginSession(ctx, start); err != nil {
 		return 0, fmt.Errorf("begin session %d in store: %w", start.Session, err)
 	}
+	failpoint.Hit("relay.begun")
 	return start.Session, nil
 }
 
@@ -165,6 +166,7 @@ func (s *relaySession) send(ctx context.Context, out chan<- page) error {
 		if err != nil {
 			return err
 		}
+		failpoint.Hit("relay.published")
 		select {
 		case out <- sent:
 		case <-ctx.Done():
