@@ -18,22 +18,18 @@ local applied, stale, at = 0, 0, 6
 -- update applies count levels, which begin at ARGV[at], to the fields of hash and
 -- notes in change what to write.
 local function update(change, hash, at, count)
-  local set = change.set
   for i = at, at + 3 * count - 1, 3 do
-    local field, number = 'version:' .. ARGV[i], 'available:' .. ARGV[i]
-    local version, available, old = ARGV[i + 1], ARGV[i + 2], hash['version:' .. ARGV[i]]
+    local field, number, version, available = 'version:' .. ARGV[i], 'available:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    local old = hash[field]
     if old and not replay and string.sub(old, 1, #version) >= version then
       stale = stale + 1
     else
       applied = applied + 1
-      hash[field] = version .. mark
-      push(set, field, hash[field])
-      if available == '' then
-        if hash[number] then change.numbers, change.removed[number] = true, true end
-        hash[number] = nil
-      elseif hash[number] ~= available then
-        change.numbers, change.removed[number], hash[number] = true, nil, available
-        push(set, number, available)
+      put(change, hash, field, version .. mark)
+      if available == '' then available = nil end
+      if hash[number] ~= available then
+        change.numbers = true
+        put(change, hash, number, available)
       end
     end
   end
@@ -44,7 +40,7 @@ while k <= #KEYS and budget > 0 do
   local hash, fields = read(KEYS[k])
   local count, change = tonumber(ARGV[at + 1]), new(KEYS[k], ARGV[at])
   update(change, hash, at + 2, count)
-  finish(change, hash)
+  if change.numbers then finish(change, hash) end
   changes[#changes + 1] = change
   at, k, budget = at + 2 + 3 * count, k + 1, budget - fields - count
 end

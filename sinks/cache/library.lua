@@ -4,12 +4,6 @@ local function place(key)
   return held[1] or '', held[2] or ''
 end
 
--- push appends a field and its value to list.
-local function push(list, field, value)
-  local n = #list
-  list[n + 1], list[n + 2] = field, value
-end
-
 -- read returns the fields of a hash, and how many there are.
 local function read(key)
   local flat, hash = redis.pcall('HGETALL', key), {}
@@ -24,11 +18,17 @@ local function new(key, sku)
   return {key = key, sku = sku, set = {}, removed = {}, numbers = false}
 end
 
+-- put sets a field in a hash and in its change, or removes it when value is nil.
+local function put(change, hash, field, value)
+  hash[field], change.set[field] = value, value
+  change.removed[field] = value == nil or nil
+end
+
 -- finish adds the totals to a change, hash being what the change makes of it.
 local function finish(change, hash)
-  if change.numbers and not totals(hash, change.set) then
-    change.removed['available'], change.removed['sellable'] = true, true
-  end
+  local available, sellable = totals(hash)
+  if hash['available'] ~= available then put(change, hash, 'available', available) end
+  if hash['sellable'] ~= sellable then put(change, hash, 'sellable', sellable) end
 end
 
 -- most is how many arguments one command gets: unpack takes less than 8,000.
@@ -53,10 +53,14 @@ local function write(key, held, to, changes, channel)
   redis.call('HSET', key, 'at', held)
   for _, change in ipairs(changes) do
     if change.numbers then redis.call('PUBLISH', channel, change.sku) end
-    local fields = {}
-    for field in pairs(change.removed) do fields[#fields + 1] = field end
-    each('HDEL', change.key, fields)
-    each('HSET', change.key, change.set)
+    local removed, set = {}, {}
+    for field in pairs(change.removed) do removed[#removed + 1] = field end
+    for field, value in pairs(change.set) do
+      local n = #set
+      set[n + 1], set[n + 2] = field, value
+    end
+    each('HDEL', change.key, removed)
+    each('HSET', change.key, set)
   end
   if to ~= held then redis.call('HSET', key, 'at', to) end
 end

@@ -35,10 +35,9 @@ local function show(t)
   return text .. '.' .. (string.gsub(string.format('%06d', t[3]), '0+$', ''))
 end
 
--- totals appends the fields of the sums over the locations in hash to args. It
--- returns false if there is no location. What is no number counts as none: a
--- stranger wrote it, and the next level or replay overwrites it.
-local function totals(hash, args)
+-- totals returns the sums over the locations in hash, nil if there is none. What is
+-- no number counts as none: a stranger wrote it, and a replay overwrites or drops it.
+local function totals(hash)
   local any = false
   local total, sellable = {0, 0, 0}, {0, 0, 0}
   for field, value in pairs(hash) do
@@ -48,8 +47,5 @@ local function totals(hash, args)
       if string.byte(value) ~= 45 then add(sellable, value) end
     end
   end
-  if not any then return false end
-  local n = #args
-  args[n + 1], args[n + 2], args[n + 3], args[n + 4] = 'available', show(total), 'sellable', show(sellable)
-  return true
+  if any then return show(total), show(sellable) end
 end
