@@ -250,6 +250,9 @@ func TestSchemaIsPinned(t *testing.T) {
 			}
 			fmt.Fprintln(&got, line)
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
 		golden(t, filepath.Join("testdata", "schema-"+dialect+".txt"), got.String())
 	})
 }

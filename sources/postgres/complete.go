@@ -16,10 +16,10 @@ const (
 	// completeRows is how many rows one statement reads: large values are what
 	// the stream leaves out.
 	completeRows = 200
-	// A transaction that is not visible yet is looked for after completeWaitMin,
-	// then twice as long after each time, up to completeWaitMax.
-	completeWaitMin = time.Millisecond
-	completeWaitMax = time.Second
+	// A transaction that is not visible yet is looked for after completeWaitFirst,
+	// then twice as long after each time, up to completeWaitLongest.
+	completeWaitFirst   = time.Millisecond
+	completeWaitLongest = time.Second
 	// completeWarning is how long a transaction may stay invisible before the log says so.
 	completeWarning = 5 * time.Second
 )
@@ -80,7 +80,7 @@ func (s *Source) completeBatch(ctx context.Context, xid uint32, rows []*cdc.NetC
 		return err
 	}
 	began, warned := time.Now(), false
-	for wait := completeWaitMin; ; wait = min(2*wait, completeWaitMax) {
+	for wait := completeWaitFirst; ; wait = min(2*wait, completeWaitLongest) {
 		visible, err := s.tryComplete(ctx, xid, c)
 		if err != nil || visible {
 			return err

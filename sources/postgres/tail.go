@@ -64,7 +64,7 @@ func (s *Source) follow(ctx context.Context, o *opened, emit cdc.EmitFunc) error
 		confirm: &s.confirm, pid: pid, observed: observed,
 	}
 	lookups := &lazyConn{open: s.cfg.connect}
-	defer lookups.close()
+	defer func() { _ = lookups.close() }() // nothing was written by it
 	binder := newBinder(s.wanted, o.catalog, newLookup(ctx, lookups, s.cfg))
 	r := &reader{
 		cfg: s.cfg, log: s.log, metrics: s.metrics, stream: stream, confirm: &s.confirm,
