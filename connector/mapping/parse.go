@@ -23,7 +23,7 @@ const (
 	maxDepth = 200
 	// maxPattern is the longest regular expression, in bytes, and maxSteps the most
 	// instructions that it may compile to.
-	maxPattern, maxSteps = 500, 1000
+	maxPattern, maxSteps = 500, 500
 )
 
 // parse reads an expression of at most limit bytes.
