@@ -266,7 +266,10 @@ func (s *captureRun) tend(ctx context.Context) error {
 	if err := s.run.Check(ctx); err != nil {
 		return fmt.Errorf("check log of source %s: %w", s.c.cfg.Source, err)
 	}
-	s.progress.Beat()
+	// Before the first token nothing is followed: what commits then is missed.
+	if s.out.place().seen != "" {
+		s.progress.Beat()
+	}
 	now := time.Now()
 	if err := s.checkpoint(ctx, now); err != nil {
 		return err
