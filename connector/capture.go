@@ -87,10 +87,9 @@ type captureRun struct {
 	derive   *deriver
 	out      *appender
 
-	net  cdc.Netter
-	part int // parts of the commit under way that were appended
-	// created says that the adapter has taken its first place in the source's log.
-	checkpointed cdc.Resume
+	net          cdc.Netter
+	noted        inventory.Position // the tail whose token was last noted as durable
+	checkpointed cdc.Resume         // the token last kept beside the tail
 	lastSaved    time.Time
 	lastPurged   time.Time
 	confirmable  confirmQueue
@@ -138,7 +137,8 @@ var errFinished = errors.New("run finished")
 func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 	failpoint.Hit("capture.taken")
 	if t.Progress() {
-		return s.out.pass(t.Resume)
+		s.out.pass(t.Resume)
+		return nil
 	}
 	changes, err := s.net.Net(t)
 	if err != nil {
@@ -149,6 +149,9 @@ func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 	}
 	for {
 		err := s.append(ctx, t, changes)
+		if err == nil {
+			return s.out.push(ctx)
+		}
 		if !errors.Is(err, errDoesNotFit) {
 			return err
 		}
@@ -161,7 +164,7 @@ func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 
 // append encodes what t made of the mapped tables into the message being built.
 func (s *captureRun) append(ctx context.Context, t *cdc.Transaction, changes []cdc.NetChange) error {
-	b, err := s.out.open(ctx, t)
+	b, err := s.out.open(ctx, t, len(changes))
 	if err != nil {
 		return err
 	}
@@ -171,14 +174,15 @@ func (s *captureRun) append(ctx context.Context, t *cdc.Transaction, changes []c
 		if err != nil {
 			return fmt.Errorf("map table %s row %s: %w", changes[i].Table.Name, changes[i].Key, err)
 		}
-		if problem {
-			if err := s.rejects(b, t, &changes[i], events); err != nil {
+		for j := range events {
+			if err := b.fits(ctx); err != nil {
 				return err
 			}
-		}
-		for j := range events {
-			if err := b.event(ctx, &events[j]); err != nil {
-				return err
+			b.event(&events[j])
+			if problem && events[j].Problem != nil {
+				if err := s.reject(b, t, &changes[i], &events[j]); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -205,20 +209,14 @@ func (s *captureRun) complete(ctx context.Context, t *cdc.Transaction, changes [
 	return nil
 }
 
-// rejects queues the problems among events, to be kept before the message that
-// steps over them, or fails with *RejectError if the capture is to stop.
-func (s *captureRun) rejects(b *openCommit, t *cdc.Transaction, c *cdc.NetChange, events []inventory.Event) error {
-	for i := range events {
-		e := &events[i]
-		if e.Problem == nil {
-			continue
-		}
-		r := newReject(s.c.cfg.Source, t, c, e)
-		if s.c.cfg.StopOnReject {
-			return &RejectError{Reject: r}
-		}
-		b.reject(r)
+// reject queues the problem e, to be kept before the message that steps over it,
+// or fails with *RejectError if the capture is to stop.
+func (s *captureRun) reject(b *openCommit, t *cdc.Transaction, c *cdc.NetChange, e *inventory.Event) error {
+	r := newReject(s.c.cfg.Source, t, c, e)
+	if s.c.cfg.StopOnReject {
+		return &RejectError{Reject: r}
 	}
+	b.reject(r)
 	return nil
 }
 
@@ -270,10 +268,10 @@ func (s *captureRun) tend(ctx context.Context) error {
 	if s.out.place().seen != "" {
 		s.progress.Beat()
 	}
-	now := time.Now()
-	if err := s.checkpoint(ctx, now); err != nil {
+	if err := s.checkpoint(ctx); err != nil {
 		return err
 	}
+	now := time.Now()
 	if r, ok := s.confirmable.due(now.Add(-s.start.ConfirmDelay)); ok {
 		s.c.cfg.Adapter.Confirm(r)
 		failpoint.Hit("capture.confirmed")
@@ -287,23 +285,28 @@ func (s *captureRun) tend(ctx context.Context) error {
 
 // checkpoint notes what is durable: the token of the acknowledged tail, and,
 // when the source moved on with nothing to append, the token kept beside it.
-func (s *captureRun) checkpoint(ctx context.Context, now time.Time) error {
+//
+// A token kept beside an earlier tail may have been confirmed, so it is only
+// replaced beside a tail that is past being lost: otherwise a power cut could
+// take the new tail and leave the token beside it, which then counts for nothing.
+func (s *captureRun) checkpoint(ctx context.Context) error {
 	p := s.out.place()
 	s.progress.Set("position", p.tail.String())
 	s.progress.Set("resume", string(p.resume))
-	s.confirmable.add(now, p.resume)
-	if p.seen == "" || p.seen == p.resume || p.seen == s.checkpointed {
-		return nil
+	if p.tail != s.noted {
+		s.noted = p.tail
+		s.confirmable.add(time.Now(), p.resume)
 	}
-	if s.checkpointed != "" && now.Sub(s.lastSaved) < checkpointEvery {
+	if p.seen == p.resume || p.seen == s.checkpointed ||
+		time.Since(p.since) < s.start.ConfirmDelay || time.Since(s.lastSaved) < checkpointEvery {
 		return nil
 	}
 	if err := s.run.Checkpoint(ctx, p.tail, p.seen); err != nil {
 		return fmt.Errorf("checkpoint source %s: %w", s.c.cfg.Source, err)
 	}
 	failpoint.Hit("capture.checkpointed")
-	s.checkpointed, s.lastSaved = p.seen, now
-	s.confirmable.add(now, p.seen)
+	s.checkpointed, s.lastSaved = p.seen, time.Now()
+	s.confirmable.add(s.lastSaved, p.seen)
 	return nil
 }
 
@@ -336,12 +339,9 @@ func (s *captureRun) warnOfFill(ctx context.Context, u Usage) {
 		"bytes", u.Bytes, "limit", u.MaxBytes, "unapplied_messages", u.Unapplied, "stores", u.Stores)
 }
 
-// confirmQueue holds the tokens that became durable, with when, oldest first.
-// It holds a second's worth per entry, so its length is bounded by the confirm delay.
-type confirmQueue struct {
-	entries []durableToken
-	last    cdc.Resume
-}
+// confirmQueue holds the tokens that became durable, with when, oldest first. The
+// upkeep adds at most two a second, so the confirm delay bounds its length.
+type confirmQueue []durableToken
 
 type durableToken struct {
 	at     time.Time
@@ -349,23 +349,21 @@ type durableToken struct {
 }
 
 func (q *confirmQueue) add(now time.Time, r cdc.Resume) {
-	if r == "" || r == q.last {
-		return
+	if r != "" {
+		*q = append(*q, durableToken{now, r})
 	}
-	q.last = r
-	q.entries = append(q.entries, durableToken{now, r})
 }
 
 // due returns the newest token that has been durable since before, once.
 func (q *confirmQueue) due(before time.Time) (cdc.Resume, bool) {
 	n := 0
-	for n < len(q.entries) && !q.entries[n].at.After(before) {
+	for n < len(*q) && !(*q)[n].at.After(before) {
 		n++
 	}
 	if n == 0 {
 		return "", false
 	}
-	r := q.entries[n-1].resume
-	q.entries = append(q.entries[:0], q.entries[n:]...)
+	r := (*q)[n-1].resume
+	*q = append((*q)[:0], (*q)[n:]...)
 	return r, true
 }

@@ -46,7 +46,7 @@ func (p *Project) Run(ctx context.Context, progress Progress) error {
 			if err := sleep(ctx, absentPoll); err != nil {
 				return nil //nolint:nilerr // ctx ended
 			}
-		case errors.Is(err, errReplay):
+		case errors.Is(err, errBeginAgain):
 			// Begin again from what the cache and the stream say.
 		default:
 			return err
@@ -54,8 +54,8 @@ func (p *Project) Run(ctx context.Context, progress Progress) error {
 	}
 }
 
-// errReplay asks for the stream to be judged, and if need be replayed, anew.
-var errReplay = errors.New("replay the levels stream")
+// errBeginAgain asks for cache and stream to be judged anew.
+var errBeginAgain = errors.New("begin again from what the cache and the stream say")
 
 func (p *Project) once(ctx context.Context, progress Progress) error {
 	reader, err := p.cfg.Open(ctx)
@@ -103,7 +103,7 @@ type follower struct {
 	reader   LevelsReader
 	place    CachePlace
 	progress Progress
-	// stored holds levels read beyond the end of a replay.
+	// ahead holds levels read beyond the end of a replay.
 	ahead []inventory.LevelMessage
 }
 
@@ -112,7 +112,8 @@ func (f *follower) replay(ctx context.Context, tail LevelsTail) error {
 	f.p.cfg.Metrics.replays.Inc()
 	f.p.cfg.Log.InfoContext(ctx, "replaying the levels stream into the cache",
 		"cache", f.place.Place, "stream", tail.Stream, "session", tail.Session, "sequence", tail.Sequence)
-	start := CachePlace{Place: Place{Stream: tail.Stream, Session: tail.Session}, Replay: tail.Sequence}
+	// An empty stream is replayed as well: what the cache holds is not of it.
+	start := CachePlace{Place: Place{Stream: tail.Stream, Session: tail.Session}, Replay: max(tail.Sequence, 1)}
 	end := CachePlace{Place: Place{Stream: tail.Stream, Session: tail.Session, Sequence: tail.Sequence}}
 	if err := f.move(ctx, "begin replay", start, f.p.cfg.Cache.BeginReplay); err != nil {
 		return err
@@ -161,7 +162,7 @@ func (f *follower) quiet(ctx context.Context) error {
 		return fmt.Errorf("read tail of levels stream: %w", err)
 	}
 	if tail.Stream != f.place.Stream || tail.Sequence < f.place.Replay || tail.Session < f.place.Session {
-		return errReplay
+		return errBeginAgain
 	}
 	return nil
 }
@@ -184,15 +185,28 @@ func (f *follower) follow(ctx context.Context) error {
 		if len(messages) > 0 {
 			continue
 		}
-		tail, err := f.reader.Tail(ctx)
-		if err != nil {
-			return fmt.Errorf("read tail of levels stream: %w", err)
-		}
-		if !goesOn(f.place.Place, tail) {
-			return errReplay
+		if err := f.look(ctx); err != nil {
+			return err
 		}
 		f.progress.Beat()
 	}
+}
+
+// look compares cache and stream with what was read and written, when nothing
+// comes: a cache that was emptied must not wait for the next change to be filled.
+func (f *follower) look(ctx context.Context) error {
+	tail, err := f.reader.Tail(ctx)
+	if err != nil {
+		return fmt.Errorf("read tail of levels stream: %w", err)
+	}
+	place, err := f.p.cfg.Cache.Place(ctx)
+	if err != nil {
+		return fmt.Errorf("read the cache's place: %w", err)
+	}
+	if place != f.place || !goesOn(place.Place, tail) {
+		return errBeginAgain
+	}
+	return nil
 }
 
 // take applies messages up to the first that does not continue what the cache holds.
@@ -206,7 +220,7 @@ func (f *follower) take(ctx context.Context, messages []inventory.LevelMessage) 
 					return err
 				}
 			}
-			return errReplay
+			return errBeginAgain
 		}
 		to.Session, to.Sequence = m.Version.Session, m.Version.Sequence
 	}

@@ -37,10 +37,18 @@ const (
 // with the role, when another daemon took a lease from this one; and the error of
 // a role that found its configuration wrong before it ever ran.
 func Supervise(ctx context.Context, roles []Role, board *Board, log *slog.Logger) error {
-	g, ctx := errgroup.WithContext(ctx)
+	// Not errgroup's context: its cause would be the error of the role that failed,
+	// and the others would take a lease that it lost for one of their own.
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var g errgroup.Group
 	for _, r := range roles {
 		g.Go(func() error {
-			return (&supervisor{role: r, board: board, log: log.With("role", r.Name)}).run(ctx)
+			err := (&supervisor{role: r, board: board, log: log.With("role", r.Name)}).run(ctx)
+			if err != nil {
+				stop()
+			}
+			return err
 		})
 	}
 	return g.Wait()
