@@ -55,8 +55,13 @@ func (c *Cache) EndReplay(ctx context.Context, from, to connector.CachePlace) er
 	return nil
 }
 
-// scanCount is about how many keys of the server one step looks at.
-const scanCount = 1_000
+// scanCount is about how many keys of the server one step looks at. fieldBudget
+// bounds how many fields of hashes one call of the script reads, and with it how long
+// it blocks the server: some ten milliseconds. A hash is read whole.
+const (
+	scanCount   = 1_000
+	fieldBudget = 20_000
+)
 
 // sweep drops, from hashes, the numbers of the cells that the replay has not written.
 func (c *Cache) sweep(ctx context.Context, conn *redis.Conn, from connector.CachePlace, found []string) error {
