@@ -135,6 +135,7 @@ func TestRejects(t *testing.T) {
 		{"committed", "-1000000000", "-1000000000 is out of range: a quantity must be between -10^9 and 10^9"},
 		{"unavailable", "number(sku)", `"BRK-1234" is not a number`},
 		{"unavailable", "number(long)", `"` + strings.Repeat("x", 48) + `"... (1000 bytes) is not a number`},
+		{"unavailable", "number('" + strings.Repeat("x", 47) + "éé')", `"` + strings.Repeat("x", 47) + `"... (51 bytes) is not a number`},
 		{"safety_stock", "1 / 0", "division by zero"},
 		{"incoming", "qty - nqty", "is NULL because of nqty; say what a missing value means, as in nqty ?? 0"},
 		{"incoming", "1 + `odd name`", "is NULL because of odd name; say what a missing value means, as in `odd name` ?? 0"},
@@ -209,13 +210,21 @@ func TestBindFollowsTheTable(t *testing.T) {
 // Programs and mappings have no state: many goroutines may use one.
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
-	m := compile(t, everything()[0])
-	table, row := tableOf(append(sample(), cell{"$", cdc.TypeBool, cdc.Null}))
+	r := everything()[0]
+	r.When, r.Location = written("sku matches '^B' and id in [1, 2, 3, 4, 5, 6, 7, 8, 9, 42]"), written("lower(replace(sku, 'B', 'x'))")
+	r.Quantities[inventory.Committed], r.Quantities[inventory.OnHand] = written("len(sku) / 3"), written("nqty")
+	bad := rule("nan")
+	bad.Leg, bad.When = written("bad"), written("id == 43")
+	m := compile(t, r, bad)
+	table, row := tableOf(sample())
 	p, err := m.Bind(table)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want, wantProblem := p.Map(row, nil)
+	if len(want) != 1 || wantProblem != nil {
+		t.Fatalf("%d contributions, problem %+v", len(want), wantProblem)
+	}
 	var g sync.WaitGroup
 	for range 4 {
 		g.Go(func() {
