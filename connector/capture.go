@@ -48,22 +48,14 @@ const (
 )
 
 // Run begins one run and captures until ctx ends or something fails. When ctx
-// ends it appends what it has taken, waits for the acks and returns nil.
+// ends it appends what it has taken and waits for the acks; it returns nil, or why
+// it could not: the next run takes that again.
 func (c *Capture) Run(ctx context.Context, progress Progress) error {
-	if err := c.cfg.Lease.Check(ctx); err != nil {
-		return fmt.Errorf("check lease: %w", err)
-	}
-	run, err := c.cfg.Log.Begin(ctx)
+	run, err := c.begin(ctx)
 	if err != nil {
-		return fmt.Errorf("begin run in log of source %s: %w", c.cfg.Source, err)
+		return drained(ctx, err)
 	}
 	defer run.Close()
-	failpoint.Hit("capture.begun")
-	for _, m := range c.cfg.Mappings {
-		if err := run.KeepMapping(ctx, m.ID(), m.Canonical()); err != nil {
-			return fmt.Errorf("keep mapping %s of table %s: %w", m.ID(), m.Table(), err)
-		}
-	}
 	c.cfg.Metrics.runs.WithLabelValues(c.cfg.Source).Inc()
 	start := run.Start()
 	progress.Set("run", start.Run)
@@ -75,7 +67,25 @@ func (c *Capture) Run(ctx context.Context, progress Progress) error {
 		derive: newDeriver(c.cfg.Mappings),
 		out:    newAppender(c.cfg.Source, run, c.cfg.Metrics),
 	}
-	return drained(ctx, s.work(ctx))
+	return s.work(ctx)
+}
+
+// begin begins a run under the lease.
+func (c *Capture) begin(ctx context.Context) (Run, error) {
+	if err := c.cfg.Lease.Check(ctx); err != nil {
+		return nil, fmt.Errorf("check lease: %w", err)
+	}
+	run, err := c.cfg.Log.Begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("begin run in log of source %s: %w", c.cfg.Source, err)
+	}
+	for _, m := range c.cfg.Mappings {
+		if err := run.KeepMapping(ctx, m.ID(), m.Canonical()); err != nil {
+			run.Close()
+			return nil, fmt.Errorf("keep mapping %s of table %s: %w", m.ID(), m.Table(), err)
+		}
+	}
+	return run, nil
 }
 
 // captureRun is one run: one stretch of appending.
@@ -97,38 +107,61 @@ type captureRun struct {
 
 func (s *captureRun) work(ctx context.Context) error {
 	// Acks and upkeep outlive the tailing, so that a drain finishes what was taken.
-	tailing := ctx
 	working, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	g, working := errgroup.WithContext(working)
-	tailing, stopTailing := context.WithCancel(tailing)
+	tailing, stopTailing := context.WithCancel(ctx)
 	defer stopTailing()
 	context.AfterFunc(working, stopTailing)
 
+	var tailed error
 	g.Go(func() error { return s.out.collect(working) })
 	g.Go(func() error {
 		defer s.out.finish()
-		if err := s.out.feeds(working, s.start, s.derive.feedNames()); err != nil {
-			return err
-		}
-		err := s.c.cfg.Adapter.Tail(tailing, s.start.Resume, s.emit)
-		if ctx.Err() == nil {
-			if err == nil {
-				err = errors.New("ended without a reason")
-			}
-			return fmt.Errorf("tail source %s: %w", s.c.cfg.Source, err)
-		}
-		drain, cancel := context.WithTimeout(working, drainTime)
-		defer cancel()
-		return s.out.drain(drain)
+		tailed = s.tail(ctx, tailing, working)
+		return tailed
 	})
 	g.Go(func() error { return s.upkeep(working) })
 	err := g.Wait()
-	if errors.Is(err, errFinished) {
-		err = nil
+	var reject *RejectError
+	if errors.Is(err, errFinished) || errors.As(tailed, &reject) {
+		return tailed
 	}
 	return err
 }
+
+// tail follows the source while tailing lasts, and then drains while working does.
+// It returns nil if it ended because ctx did.
+func (s *captureRun) tail(ctx, tailing, working context.Context) error {
+	if err := s.out.feeds(working, s.start, s.derive.feedNames()); err != nil {
+		return err
+	}
+	err := s.c.cfg.Adapter.Tail(tailing, s.start.Resume, s.emit)
+	var reject *RejectError
+	switch {
+	case ctx.Err() != nil:
+		return s.drain(working)
+	case errors.As(err, &reject):
+		// What came before the row is to arrive, though the capture stops at it.
+		return errors.Join(reject, s.drain(working))
+	case err == nil:
+		err = errors.New("ended without a reason")
+	}
+	return fmt.Errorf("tail source %s: %w", s.c.cfg.Source, err)
+}
+
+// drain appends what was taken and waits until it is durable, for a bounded time.
+func (s *captureRun) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, drainTime, errNotDrained)
+	defer cancel()
+	if err := s.out.drain(ctx); err != nil {
+		return fmt.Errorf("drain source %s: %w", s.c.cfg.Source, err)
+	}
+	return nil
+}
+
+// errNotDrained is why a drain was cut short.
+var errNotDrained = fmt.Errorf("the log did not acknowledge within %s", drainTime)
 
 // errFinished ends the goroutines of a run that has drained.
 var errFinished = errors.New("run finished")
@@ -278,7 +311,7 @@ func (s *captureRun) tend(ctx context.Context) error {
 	}
 	if now.Sub(s.lastPurged) >= purgeEvery {
 		s.lastPurged = now
-		return s.purge(ctx)
+		s.purge(ctx)
 	}
 	return nil
 }
@@ -310,10 +343,17 @@ func (s *captureRun) checkpoint(ctx context.Context) error {
 	return nil
 }
 
-func (s *captureRun) purge(ctx context.Context) error {
+// purge makes room in the log. That it fails is no reason to stop capturing:
+// whether the log is still this run's, Check decides.
+func (s *captureRun) purge(ctx context.Context) {
 	usage, err := s.run.Purge(ctx, s.c.cfg.Keep)
 	if err != nil {
-		return fmt.Errorf("purge log of source %s: %w", s.c.cfg.Source, err)
+		s.c.cfg.Metrics.purgeFailures.WithLabelValues(s.c.cfg.Source).Inc()
+		if ctx.Err() == nil {
+			s.c.cfg.Logger.WarnContext(ctx, "applied messages were not purged, the log keeps growing; will try again",
+				"error", err, "after", purgeEvery)
+		}
+		return
 	}
 	m := s.c.cfg.Metrics
 	m.logBytes.WithLabelValues(s.c.cfg.Source).Set(float64(usage.Bytes))
@@ -323,7 +363,6 @@ func (s *captureRun) purge(ctx context.Context) error {
 	s.progress.Set("log_limit_bytes", usage.MaxBytes)
 	s.progress.Set("unapplied_messages", usage.Unapplied)
 	s.warnOfFill(ctx, usage)
-	return nil
 }
 
 // warnOfFill says so when the log nears its limit: beyond it the source's own log is held.

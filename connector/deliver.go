@@ -221,7 +221,7 @@ func (a *applier) take(ctx context.Context, messages []LogMessage) error {
 			return &jumpError{at: a.place.at, previous: m.Previous}
 		}
 		a.add(m)
-		if a.events >= a.d.cfg.TransactionRows && a.whole == 0 {
+		if !a.sliced && a.events >= a.d.cfg.TransactionRows && a.whole == 0 {
 			a.sliced = true
 			a.d.cfg.Metrics.slicedCommits.WithLabelValues(a.d.cfg.Source).Inc()
 		}

@@ -234,12 +234,11 @@ func (f *follower) apply(ctx context.Context, to CachePlace, messages []inventor
 	}
 	failpoint.Hit("cache.applied")
 	f.place = to
-	f.p.cfg.Metrics.cached.Add(float64(len(messages)))
+	m := f.p.cfg.Metrics
+	m.cached.Add(float64(len(messages)))
 	if to.Replay == 0 {
 		for i := range messages {
-			if at := messages[i].CommittedAt; !at.IsZero() {
-				f.p.cfg.Metrics.cachedAge.Observe(time.Since(at).Seconds())
-			}
+			observeAge(m.cachedAge, &messages[i].Level, messages[i].Version.Session)
 		}
 	}
 	f.progress.Set("sequence", to.Sequence)

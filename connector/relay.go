@@ -255,11 +255,10 @@ func (s *relaySession) look(ctx context.Context) error {
 }
 
 func (s *relaySession) count(levels []inventory.Level) {
-	s.r.cfg.Metrics.published.Add(float64(len(levels)))
+	m := s.r.cfg.Metrics
+	m.published.Add(float64(len(levels)))
 	for i := range levels {
-		if at := levels[i].CommittedAt; !at.IsZero() {
-			s.r.cfg.Metrics.publishedAge.Observe(time.Since(at).Seconds())
-		}
+		observeAge(m.publishedAge, &levels[i], s.session)
 	}
 }
 
