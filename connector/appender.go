@@ -32,24 +32,33 @@ var errDoesNotFit = errors.New("commit does not fit into the message")
 // while little is in flight, and are packed while acks are awaited, so that both
 // latency and throughput are what the log allows.
 //
-// One goroutine opens commits, another collects acks; mu orders them.
+// One goroutine opens commits, another collects acks; either may append what is
+// packed. Whoever holds turn owns the message being built and the run's Append.
+// mu guards what both and the upkeep look at, and is never held over a call that
+// may block.
 type appender struct {
 	source  string
 	run     Run
 	metrics *Metrics
 
-	mu       sync.Mutex
+	turn     chan struct{}
 	body     *inventory.BodyWriter
 	rejected []Reject   // of the commits in body, kept before it is appended
 	resume   cdc.Resume // after the last whole commit in body
 	oldest   time.Time  // commit time of the first commit in body
 	next     inventory.Position
 	previous inventory.Position
+	part     int // parts of the open split commit that were appended
+	commit   openCommit
+
+	mu       sync.Mutex
 	seen     cdc.Resume // after the last transaction taken, mapped or not
-	part     int        // parts of the open split commit that were appended
+	split    bool       // a split commit is under way
+	queued   int        // whole commits in body
 	inFlight int
 	tail     inventory.Position // last message acknowledged
 	durable  cdc.Resume         // its token
+	since    time.Time          // when it was
 
 	slots    chan struct{}
 	sent     chan sentMessage
@@ -69,11 +78,11 @@ func newAppender(source string, run Run, metrics *Metrics) *appender {
 	start := run.Start()
 	return &appender{
 		source: source, run: run, metrics: metrics,
-		body:     inventory.NewBodyWriter(source),
-		next:     inventory.Position{Run: start.Run},
-		previous: start.Tail,
-		resume:   start.Resume, seen: start.Resume, durable: start.Resume,
-		tail:     start.Tail,
+		turn: make(chan struct{}, 1),
+		body: inventory.NewBodyWriter(source),
+		next: inventory.Position{Run: start.Run}, previous: start.Tail,
+		resume: start.Resume, seen: start.Resume, durable: start.Resume,
+		tail: start.Tail, since: time.Now(),
 		slots:    make(chan struct{}, appendWindow),
 		sent:     make(chan sentMessage, appendWindow),
 		quiet:    make(chan struct{}, 1),
@@ -85,6 +94,8 @@ func newAppender(source string, run Run, metrics *Metrics) *appender {
 type appendPlace struct {
 	tail   inventory.Position
 	resume cdc.Resume
+	// since is when the tail was acknowledged, or found when the run began.
+	since time.Time
 	// seen is the token after the last transaction taken, if everything that was
 	// made of it and of those before it is durable; otherwise it equals resume.
 	seen cdc.Resume
@@ -93,72 +104,94 @@ type appendPlace struct {
 func (a *appender) place() appendPlace {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p := appendPlace{tail: a.tail, resume: a.durable, seen: a.durable}
-	if a.settled() && a.part == 0 {
+	p := appendPlace{tail: a.tail, resume: a.durable, since: a.since, seen: a.durable}
+	if a.settled() && !a.split {
 		p.seen = a.seen
 	}
 	return p
 }
 
 // settled reports whether everything taken is acknowledged. mu must be held.
-func (a *appender) settled() bool { return a.inFlight == 0 && a.body.Commits() == 0 }
+func (a *appender) settled() bool { return a.inFlight == 0 && a.queued == 0 }
+
+// take waits for the turn.
+func (a *appender) take(ctx context.Context) error {
+	select {
+	case a.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (a *appender) giveBack() { <-a.turn }
 
 // feeds appends the control event that opens every run.
 func (a *appender) feeds(ctx context.Context, start RunStart, names []inventory.FeedName) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	if err := a.take(ctx); err != nil {
+		return err
+	}
+	defer a.giveBack()
 	return a.send(ctx, inventory.AppendFeeds(nil, a.source, names), start.Resume)
 }
 
 // pass notes that the source moved on to r with nothing to append.
-func (a *appender) pass(r cdc.Resume) error {
+func (a *appender) pass(r cdc.Resume) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.seen = r
-	return nil
 }
 
-// openCommit is a transaction being encoded into the message. The appender is
-// locked until close.
+// openCommit is a transaction being encoded into the message. It holds the turn
+// until close.
 type openCommit struct {
 	a        *appender
 	t        *cdc.Transaction
 	rejected int // rejects of earlier commits in the message
-	part     int // of the commit, when this piece of it was opened
+	from     int // events of earlier commits in the message
 	open     bool
 }
 
-// open starts to encode t, or the next part of it.
-func (a *appender) open(ctx context.Context, t *cdc.Transaction) (*openCommit, error) {
-	a.mu.Lock()
+// open starts to encode t, or the next part of it, which makes about rows events.
+func (a *appender) open(ctx context.Context, t *cdc.Transaction, rows int) (*openCommit, error) {
+	if err := a.take(ctx); err != nil {
+		return nil, err
+	}
 	if t.Part == 0 {
 		a.part = 0
 	}
+	// A split commit has its messages to itself.
 	whole := t.Part == 0 && t.Last
-	if !whole && a.body.Commits() > 0 {
-		// A split commit has its messages to itself.
-		if err := a.flushLocked(ctx); err != nil {
-			a.mu.Unlock()
+	if a.body.Commits() > 0 && (!whole || a.body.Events()+rows > maxMessageEvents) {
+		if err := a.sendBody(ctx, a.resume); err != nil {
+			a.giveBack()
 			return nil, err
 		}
 	}
-	b := &openCommit{a: a, t: t, rejected: len(a.rejected)}
-	b.start()
-	return b, nil
+	a.setSplit(!whole)
+	a.commit = openCommit{a: a, t: t, rejected: len(a.rejected)}
+	a.commit.start()
+	return &a.commit, nil
+}
+
+func (a *appender) setSplit(split bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.split = split
 }
 
 func (b *openCommit) start() {
 	b.a.body.StartCommit(b.t.ID, b.t.CommittedAt, b.t.At)
-	b.part = b.a.body.Events()
+	b.from = b.a.body.Events()
 	b.open = true
 }
 
-// close ends the encoding, dropping what was not ended.
+// close drops what was not ended, and gives the turn back.
 func (b *openCommit) close() {
 	if b.open {
 		b.drop()
 	}
-	b.a.mu.Unlock()
+	b.a.giveBack()
 }
 
 func (b *openCommit) drop() {
@@ -170,18 +203,19 @@ func (b *openCommit) drop() {
 // reject queues r, to be kept before the message that steps over it.
 func (b *openCommit) reject(r Reject) { b.a.rejected = append(b.a.rejected, r) }
 
-// event adds e. It fails with errDoesNotFit if the message is full of earlier
-// commits; when it is full of this one alone, it appends what there is as a part.
-func (b *openCommit) event(ctx context.Context, e *inventory.Event) error {
+// fits makes room for one more event. It fails with errDoesNotFit if the message
+// is full of earlier commits; when it is full of this one alone, it appends what
+// there is as a part.
+func (b *openCommit) fits(ctx context.Context) error {
 	a := b.a
-	a.body.Event(e)
-	if a.body.Len() < maxMessageBytes && a.body.Events() < maxMessageEvents {
+	switch {
+	case a.body.Len() < maxMessageBytes && a.body.Events() < maxMessageEvents:
 		return nil
-	}
-	if a.body.Commits() > 0 {
+	case a.body.Commits() > 0:
 		b.drop()
 		return errDoesNotFit
 	}
+	a.setSplit(true)
 	if err := b.sendPart(ctx, false); err != nil {
 		return err
 	}
@@ -190,44 +224,52 @@ func (b *openCommit) event(ctx context.Context, e *inventory.Event) error {
 	return nil
 }
 
-// sendPart appends the open piece of a split commit.
+// event adds e, which fits.
+func (b *openCommit) event(e *inventory.Event) { b.a.body.Event(e) }
+
+// sendPart appends the open piece of a split commit. What cannot be appended is
+// dropped: the commit is sent again, whole, by the next run.
 func (b *openCommit) sendPart(ctx context.Context, last bool) error {
 	a := b.a
 	a.body.EndCommit(a.part, last)
 	b.open = false
-	resume := a.seen // the token from before the commit
-	if last {
-		resume = b.t.Resume
+	resume := b.t.Resume
+	if !last {
+		a.mu.Lock()
+		resume = a.seen // the token from before the commit
+		a.mu.Unlock()
 	}
 	a.part++
-	if a.oldest.IsZero() {
-		a.oldest = b.t.CommittedAt
+	a.oldest = b.t.CommittedAt
+	if err := a.sendBody(ctx, resume); err != nil {
+		a.body.Reset()
+		a.rejected = a.rejected[:0]
+		return err
 	}
-	return a.sendBody(ctx, resume)
+	return nil
 }
 
 // end closes the transaction, or this part of it, and appends the message if
 // little is in flight.
 func (b *openCommit) end(ctx context.Context) error {
 	a := b.a
-	empty := a.body.Events() == b.part
-	if !b.t.Last {
-		if empty {
-			b.drop()
-			return nil
-		}
+	empty := a.body.Events() == b.from
+	switch {
+	case !b.t.Last && empty:
+		b.drop()
+		return nil
+	case !b.t.Last:
 		return b.sendPart(ctx, false)
-	}
-	if a.part > 0 {
+	case a.part > 0:
 		if err := b.sendPart(ctx, true); err != nil {
 			return err
 		}
-		a.part, a.seen, a.resume = 0, b.t.Resume, b.t.Resume
+		a.part, a.resume = 0, b.t.Resume
+		a.ended(b.t.Resume, 0)
 		return nil
-	}
-	a.seen = b.t.Resume
-	if empty {
+	case empty:
 		b.drop()
+		a.ended(b.t.Resume, 0)
 		return nil
 	}
 	a.body.EndCommit(0, true)
@@ -236,20 +278,59 @@ func (b *openCommit) end(ctx context.Context) error {
 		a.oldest = b.t.CommittedAt
 	}
 	a.resume = b.t.Resume
-	if a.inFlight < appendEager {
-		return a.flushLocked(ctx)
+	if a.ended(b.t.Resume, 1) {
+		return a.sendBody(ctx, a.resume)
+	}
+	return nil
+}
+
+// ended notes that a commit was taken whole, up to r, that queued commits of it
+// wait in the message, and reports whether that is to go out at once.
+func (a *appender) ended(r cdc.Resume, queued int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seen, a.split = r, false
+	a.queued += queued
+	return a.inFlight < appendEager
+}
+
+// due reports whether packed commits wait for nothing.
+func (a *appender) due() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.queued > 0 && a.inFlight < appendEager
+}
+
+// push appends what is packed if it is due. Whoever made it due, or gave back the
+// turn while it may have become so, calls it: if another has the turn, that one
+// will push after giving it back.
+func (a *appender) push(ctx context.Context) error {
+	for a.due() {
+		select {
+		case a.turn <- struct{}{}:
+		default:
+			return nil
+		}
+		err := a.flushTurn(ctx)
+		a.giveBack()
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // flush appends the message being built, if it holds anything.
 func (a *appender) flush(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.flushLocked(ctx)
+	if err := a.take(ctx); err != nil {
+		return err
+	}
+	defer a.giveBack()
+	return a.flushTurn(ctx)
 }
 
-func (a *appender) flushLocked(ctx context.Context) error {
+// flushTurn is flush for whoever has the turn.
+func (a *appender) flushTurn(ctx context.Context) error {
 	if a.body.Commits() == 0 {
 		return nil
 	}
@@ -264,16 +345,19 @@ func (a *appender) sendBody(ctx context.Context, resume cdc.Resume) error {
 			return fmt.Errorf("keep reject of table %s row %s: %w", a.rejected[i].Table, a.rejected[i].Row, err)
 		}
 	}
-	a.metrics.rejects.WithLabelValues(a.source).Add(float64(len(a.rejected)))
-	a.metrics.events.WithLabelValues(a.source).Add(float64(a.body.Events()))
-	clear(a.rejected)
-	a.rejected = a.rejected[:0]
 	failpoint.Hit("capture.rejected")
 	if err := a.send(ctx, a.body.Bytes(), resume); err != nil {
 		return err
 	}
+	a.metrics.rejects.WithLabelValues(a.source).Add(float64(len(a.rejected)))
+	a.metrics.events.WithLabelValues(a.source).Add(float64(a.body.Events()))
+	clear(a.rejected)
+	a.rejected = a.rejected[:0]
 	a.body.Reset()
 	a.oldest = time.Time{}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queued = 0
 	return nil
 }
 
@@ -284,6 +368,10 @@ func (a *appender) send(ctx context.Context, body []byte, resume cdc.Resume) err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	a.mu.Lock()
+	a.inFlight++
+	a.mu.Unlock()
+	at := time.Now()
 	ack, err := a.run.Append(ctx, inventory.Envelope{Position: a.next, Previous: a.previous, Resume: resume, Body: body})
 	if err != nil {
 		return fmt.Errorf("append message %s: %w", a.next, err)
@@ -291,10 +379,9 @@ func (a *appender) send(ctx context.Context, body []byte, resume cdc.Resume) err
 	failpoint.Hit("capture.appended")
 	a.metrics.appended.WithLabelValues(a.source).Inc()
 	a.metrics.appendedBytes.WithLabelValues(a.source).Add(float64(len(body)))
-	a.sent <- sentMessage{ack: ack, position: a.next, resume: resume, at: time.Now(), committed: a.oldest}
+	a.sent <- sentMessage{ack: ack, position: a.next, resume: resume, at: at, committed: a.oldest}
 	a.previous = a.next
 	a.next.Number++
-	a.inFlight++
 	return nil
 }
 
@@ -317,33 +404,26 @@ func (a *appender) collect(ctx context.Context) error {
 		if !m.committed.IsZero() {
 			a.metrics.capturedAge.WithLabelValues(a.source).Observe(time.Since(m.committed).Seconds())
 		}
-		// The slot is given back before the lock is taken: whoever holds the lock
-		// may be waiting for it.
+		a.acked(m)
 		<-a.slots
-		if err := a.acked(ctx, m); err != nil {
+		if err := a.push(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// acked notes that m is durable, and appends what queued up behind it.
-func (a *appender) acked(ctx context.Context, m sentMessage) error {
+// acked notes that m is durable.
+func (a *appender) acked(m sentMessage) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.inFlight--
-	a.tail, a.durable = m.position, m.resume
-	if a.inFlight < appendEager {
-		if err := a.flushLocked(ctx); err != nil {
-			return err
-		}
-	}
+	a.tail, a.durable, a.since = m.position, m.resume, time.Now()
 	if a.settled() {
 		select {
 		case a.quiet <- struct{}{}:
 		default:
 		}
 	}
-	return nil
 }
 
 // drain appends what was taken and waits until it is acknowledged.

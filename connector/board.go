@@ -11,9 +11,9 @@ type RoleState string
 
 // The states of a role.
 const (
-	// RoleStandby: another daemon holds the role's lease, or it is being taken.
+	// RoleStandby: another daemon holds the role's lease.
 	RoleStandby RoleState = "standby"
-	// RoleStarting: the role holds its lease and connects.
+	// RoleStarting: the role takes its lease, or holds it and connects.
 	RoleStarting RoleState = "starting"
 	// RoleRunning: the role does its work.
 	RoleRunning RoleState = "running"

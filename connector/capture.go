@@ -48,21 +48,14 @@ const (
 )
 
 // Run begins one run and captures until ctx ends or something fails. When ctx
-// ends it appends what it has taken, waits for the acks and returns nil.
+// ends it appends what it has taken and waits for the acks; it returns nil, or why
+// it could not: the next run takes that again.
 func (c *Capture) Run(ctx context.Context, progress Progress) error {
-	if err := c.cfg.Lease.Check(ctx); err != nil {
-		return fmt.Errorf("check lease: %w", err)
-	}
-	run, err := c.cfg.Log.Begin(ctx)
+	run, err := c.begin(ctx)
 	if err != nil {
-		return fmt.Errorf("begin run in log of source %s: %w", c.cfg.Source, err)
+		return drained(ctx, err)
 	}
 	defer run.Close()
-	for _, m := range c.cfg.Mappings {
-		if err := run.KeepMapping(ctx, m.ID(), m.Canonical()); err != nil {
-			return fmt.Errorf("keep mapping %s of table %s: %w", m.ID(), m.Table(), err)
-		}
-	}
 	c.cfg.Metrics.runs.WithLabelValues(c.cfg.Source).Inc()
 	start := run.Start()
 	progress.Set("run", start.Run)
@@ -74,7 +67,25 @@ func (c *Capture) Run(ctx context.Context, progress Progress) error {
 		derive: newDeriver(c.cfg.Mappings),
 		out:    newAppender(c.cfg.Source, run, c.cfg.Metrics),
 	}
-	return drained(ctx, s.work(ctx))
+	return s.work(ctx)
+}
+
+// begin begins a run under the lease.
+func (c *Capture) begin(ctx context.Context) (Run, error) {
+	if err := c.cfg.Lease.Check(ctx); err != nil {
+		return nil, fmt.Errorf("check lease: %w", err)
+	}
+	run, err := c.cfg.Log.Begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("begin run in log of source %s: %w", c.cfg.Source, err)
+	}
+	for _, m := range c.cfg.Mappings {
+		if err := run.KeepMapping(ctx, m.ID(), m.Canonical()); err != nil {
+			run.Close()
+			return nil, fmt.Errorf("keep mapping %s of table %s: %w", m.ID(), m.Table(), err)
+		}
+	}
+	return run, nil
 }
 
 // captureRun is one run: one stretch of appending.
@@ -86,10 +97,9 @@ type captureRun struct {
 	derive   *deriver
 	out      *appender
 
-	net  cdc.Netter
-	part int // parts of the commit under way that were appended
-	// created says that the adapter has taken its first place in the source's log.
-	checkpointed cdc.Resume
+	net          cdc.Netter
+	noted        inventory.Position // the tail whose token was last noted as durable
+	checkpointed cdc.Resume         // the token last kept beside the tail
 	lastSaved    time.Time
 	lastPurged   time.Time
 	confirmable  confirmQueue
@@ -97,38 +107,61 @@ type captureRun struct {
 
 func (s *captureRun) work(ctx context.Context) error {
 	// Acks and upkeep outlive the tailing, so that a drain finishes what was taken.
-	tailing := ctx
 	working, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	g, working := errgroup.WithContext(working)
-	tailing, stopTailing := context.WithCancel(tailing)
+	tailing, stopTailing := context.WithCancel(ctx)
 	defer stopTailing()
 	context.AfterFunc(working, stopTailing)
 
+	var tailed error
 	g.Go(func() error { return s.out.collect(working) })
 	g.Go(func() error {
 		defer s.out.finish()
-		if err := s.out.feeds(working, s.start, s.derive.feedNames()); err != nil {
-			return err
-		}
-		err := s.c.cfg.Adapter.Tail(tailing, s.start.Resume, s.emit)
-		if ctx.Err() == nil {
-			if err == nil {
-				err = errors.New("ended without a reason")
-			}
-			return fmt.Errorf("tail source %s: %w", s.c.cfg.Source, err)
-		}
-		drain, cancel := context.WithTimeout(working, drainTime)
-		defer cancel()
-		return s.out.drain(drain)
+		tailed = s.tail(ctx, tailing, working)
+		return tailed
 	})
 	g.Go(func() error { return s.upkeep(working) })
 	err := g.Wait()
-	if errors.Is(err, errFinished) {
-		err = nil
+	var reject *RejectError
+	if errors.Is(err, errFinished) || errors.As(tailed, &reject) {
+		return tailed
 	}
 	return err
 }
+
+// tail follows the source while tailing lasts, and then drains while working does.
+// It returns nil if it ended because ctx did.
+func (s *captureRun) tail(ctx, tailing, working context.Context) error {
+	if err := s.out.feeds(working, s.start, s.derive.feedNames()); err != nil {
+		return err
+	}
+	err := s.c.cfg.Adapter.Tail(tailing, s.start.Resume, s.emit)
+	var reject *RejectError
+	switch {
+	case ctx.Err() != nil:
+		return s.drain(working)
+	case errors.As(err, &reject):
+		// What came before the row is to arrive, though the capture stops at it.
+		return errors.Join(reject, s.drain(working))
+	case err == nil:
+		err = errors.New("ended without a reason")
+	}
+	return fmt.Errorf("tail source %s: %w", s.c.cfg.Source, err)
+}
+
+// drain appends what was taken and waits until it is durable, for a bounded time.
+func (s *captureRun) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, drainTime, errNotDrained)
+	defer cancel()
+	if err := s.out.drain(ctx); err != nil {
+		return fmt.Errorf("drain source %s: %w", s.c.cfg.Source, err)
+	}
+	return nil
+}
+
+// errNotDrained is why a drain was cut short.
+var errNotDrained = fmt.Errorf("the log did not acknowledge within %s", drainTime)
 
 // errFinished ends the goroutines of a run that has drained.
 var errFinished = errors.New("run finished")
@@ -137,7 +170,8 @@ var errFinished = errors.New("run finished")
 func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 	failpoint.Hit("capture.taken")
 	if t.Progress() {
-		return s.out.pass(t.Resume)
+		s.out.pass(t.Resume)
+		return nil
 	}
 	changes, err := s.net.Net(t)
 	if err != nil {
@@ -148,6 +182,9 @@ func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 	}
 	for {
 		err := s.append(ctx, t, changes)
+		if err == nil {
+			return s.out.push(ctx)
+		}
 		if !errors.Is(err, errDoesNotFit) {
 			return err
 		}
@@ -160,7 +197,7 @@ func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 
 // append encodes what t made of the mapped tables into the message being built.
 func (s *captureRun) append(ctx context.Context, t *cdc.Transaction, changes []cdc.NetChange) error {
-	b, err := s.out.open(ctx, t)
+	b, err := s.out.open(ctx, t, len(changes))
 	if err != nil {
 		return err
 	}
@@ -170,14 +207,15 @@ func (s *captureRun) append(ctx context.Context, t *cdc.Transaction, changes []c
 		if err != nil {
 			return fmt.Errorf("map table %s row %s: %w", changes[i].Table.Name, changes[i].Key, err)
 		}
-		if problem {
-			if err := s.rejects(b, t, &changes[i], events); err != nil {
+		for j := range events {
+			if err := b.fits(ctx); err != nil {
 				return err
 			}
-		}
-		for j := range events {
-			if err := b.event(ctx, &events[j]); err != nil {
-				return err
+			b.event(&events[j])
+			if problem && events[j].Problem != nil {
+				if err := s.reject(b, t, &changes[i], &events[j]); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -204,20 +242,14 @@ func (s *captureRun) complete(ctx context.Context, t *cdc.Transaction, changes [
 	return nil
 }
 
-// rejects queues the problems among events, to be kept before the message that
-// steps over them, or fails with *RejectError if the capture is to stop.
-func (s *captureRun) rejects(b *openCommit, t *cdc.Transaction, c *cdc.NetChange, events []inventory.Event) error {
-	for i := range events {
-		e := &events[i]
-		if e.Problem == nil {
-			continue
-		}
-		r := newReject(s.c.cfg.Source, t, c, e)
-		if s.c.cfg.StopOnReject {
-			return &RejectError{Reject: r}
-		}
-		b.reject(r)
+// reject queues the problem e, to be kept before the message that steps over it,
+// or fails with *RejectError if the capture is to stop.
+func (s *captureRun) reject(b *openCommit, t *cdc.Transaction, c *cdc.NetChange, e *inventory.Event) error {
+	r := newReject(s.c.cfg.Source, t, c, e)
+	if s.c.cfg.StopOnReject {
+		return &RejectError{Reject: r}
 	}
+	b.reject(r)
 	return nil
 }
 
@@ -265,48 +297,63 @@ func (s *captureRun) tend(ctx context.Context) error {
 	if err := s.run.Check(ctx); err != nil {
 		return fmt.Errorf("check log of source %s: %w", s.c.cfg.Source, err)
 	}
-	s.progress.Beat()
-	now := time.Now()
-	if err := s.checkpoint(ctx, now); err != nil {
+	// Before the first token nothing is followed: what commits then is missed.
+	if s.out.place().seen != "" {
+		s.progress.Beat()
+	}
+	if err := s.checkpoint(ctx); err != nil {
 		return err
 	}
+	now := time.Now()
 	if r, ok := s.confirmable.due(now.Add(-s.start.ConfirmDelay)); ok {
 		s.c.cfg.Adapter.Confirm(r)
 		failpoint.Hit("capture.confirmed")
 	}
 	if now.Sub(s.lastPurged) >= purgeEvery {
 		s.lastPurged = now
-		return s.purge(ctx)
+		s.purge(ctx)
 	}
 	return nil
 }
 
 // checkpoint notes what is durable: the token of the acknowledged tail, and,
 // when the source moved on with nothing to append, the token kept beside it.
-func (s *captureRun) checkpoint(ctx context.Context, now time.Time) error {
+//
+// A token kept beside an earlier tail may have been confirmed, so it is only
+// replaced beside a tail that is past being lost: otherwise a power cut could
+// take the new tail and leave the token beside it, which then counts for nothing.
+func (s *captureRun) checkpoint(ctx context.Context) error {
 	p := s.out.place()
 	s.progress.Set("position", p.tail.String())
 	s.progress.Set("resume", string(p.resume))
-	s.confirmable.add(now, p.resume)
-	if p.seen == "" || p.seen == p.resume || p.seen == s.checkpointed {
-		return nil
+	if p.tail != s.noted {
+		s.noted = p.tail
+		s.confirmable.add(time.Now(), p.resume)
 	}
-	if s.checkpointed != "" && now.Sub(s.lastSaved) < checkpointEvery {
+	if p.seen == p.resume || p.seen == s.checkpointed ||
+		time.Since(p.since) < s.start.ConfirmDelay || time.Since(s.lastSaved) < checkpointEvery {
 		return nil
 	}
 	if err := s.run.Checkpoint(ctx, p.tail, p.seen); err != nil {
 		return fmt.Errorf("checkpoint source %s: %w", s.c.cfg.Source, err)
 	}
 	failpoint.Hit("capture.checkpointed")
-	s.checkpointed, s.lastSaved = p.seen, now
-	s.confirmable.add(now, p.seen)
+	s.checkpointed, s.lastSaved = p.seen, time.Now()
+	s.confirmable.add(s.lastSaved, p.seen)
 	return nil
 }
 
-func (s *captureRun) purge(ctx context.Context) error {
+// purge makes room in the log. That it fails is no reason to stop capturing:
+// whether the log is still this run's, Check decides.
+func (s *captureRun) purge(ctx context.Context) {
 	usage, err := s.run.Purge(ctx, s.c.cfg.Keep)
 	if err != nil {
-		return fmt.Errorf("purge log of source %s: %w", s.c.cfg.Source, err)
+		s.c.cfg.Metrics.purgeFailures.WithLabelValues(s.c.cfg.Source).Inc()
+		if ctx.Err() == nil {
+			s.c.cfg.Logger.WarnContext(ctx, "applied messages were not purged, the log keeps growing; will try again",
+				"error", err, "after", purgeEvery)
+		}
+		return
 	}
 	m := s.c.cfg.Metrics
 	m.logBytes.WithLabelValues(s.c.cfg.Source).Set(float64(usage.Bytes))
@@ -316,7 +363,6 @@ func (s *captureRun) purge(ctx context.Context) error {
 	s.progress.Set("log_limit_bytes", usage.MaxBytes)
 	s.progress.Set("unapplied_messages", usage.Unapplied)
 	s.warnOfFill(ctx, usage)
-	return nil
 }
 
 // warnOfFill says so when the log nears its limit: beyond it the source's own log is held.
@@ -332,12 +378,9 @@ func (s *captureRun) warnOfFill(ctx context.Context, u Usage) {
 		"bytes", u.Bytes, "limit", u.MaxBytes, "unapplied_messages", u.Unapplied, "stores", u.Stores)
 }
 
-// confirmQueue holds the tokens that became durable, with when, oldest first.
-// It holds a second's worth per entry, so its length is bounded by the confirm delay.
-type confirmQueue struct {
-	entries []durableToken
-	last    cdc.Resume
-}
+// confirmQueue holds the tokens that became durable, with when, oldest first. The
+// upkeep adds at most two a second, so the confirm delay bounds its length.
+type confirmQueue []durableToken
 
 type durableToken struct {
 	at     time.Time
@@ -345,23 +388,21 @@ type durableToken struct {
 }
 
 func (q *confirmQueue) add(now time.Time, r cdc.Resume) {
-	if r == "" || r == q.last {
-		return
+	if r != "" {
+		*q = append(*q, durableToken{now, r})
 	}
-	q.last = r
-	q.entries = append(q.entries, durableToken{now, r})
 }
 
 // due returns the newest token that has been durable since before, once.
 func (q *confirmQueue) due(before time.Time) (cdc.Resume, bool) {
 	n := 0
-	for n < len(q.entries) && !q.entries[n].at.After(before) {
+	for n < len(*q) && !(*q)[n].at.After(before) {
 		n++
 	}
 	if n == 0 {
 		return "", false
 	}
-	r := q.entries[n-1].resume
-	q.entries = append(q.entries[:0], q.entries[n:]...)
+	r := (*q)[n-1].resume
+	*q = append((*q)[:0], (*q)[n:]...)
 	return r, true
 }

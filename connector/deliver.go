@@ -246,7 +246,7 @@ func (a *applier) take(ctx context.Context, messages []LogMessage) error {
 			return &jumpError{at: a.place.at, previous: m.Previous}
 		}
 		a.add(m)
-		if a.events >= a.d.cfg.TransactionRows && a.whole == 0 {
+		if !a.sliced && a.events >= a.d.cfg.TransactionRows && a.whole == 0 {
 			a.sliced = true
 			a.d.cfg.Metrics.slicedCommits.WithLabelValues(a.d.cfg.Source).Inc()
 		}
@@ -328,6 +328,14 @@ func (a *applier) idle(ctx context.Context, t LogTail) error {
 		return nil
 	}
 	a.behind = false
+	// A store restored from a backup must not wait for the next message to be filled.
+	state, err := a.d.cfg.Store.SourceState(ctx, a.d.cfg.Source)
+	if err != nil {
+		return fmt.Errorf("read the store's state of source %s: %w", a.d.cfg.Source, err)
+	}
+	if state.Position != a.place.stored {
+		return errSeek
+	}
 	a.d.report(ctx, a.place, a.feeds, a.sequence)
 	a.progress.Beat()
 	return nil

@@ -4,13 +4,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tailstock/connector/inventory"
 )
 
 // Metrics counts what the loops do. One serves a whole daemon; the label tells
 // the sources apart.
 type Metrics struct {
 	events, rejects, appended, appendedBytes *prometheus.CounterVec
-	runs, completed                          *prometheus.CounterVec
+	runs, completed, purgeFailures           *prometheus.CounterVec
 	appendSeconds, capturedAge               *prometheus.HistogramVec
 	logBytes, logLimit, logUnapplied         *prometheus.GaugeVec
 
@@ -36,6 +38,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		appendedBytes: f.counters("capture_bytes_total", "Bytes of message bodies appended to the source's log."),
 		runs:          f.counters("capture_runs_total", "Runs begun."),
 		completed:     f.counters("capture_completed_rows_total", "Rows whose unchanged values were read from the source."),
+		purgeFailures: f.counters("capture_purge_failures_total", "Times that applied messages could not be purged."),
 		appendSeconds: f.histograms("capture_append_seconds", "Time from sending a message to its acknowledgement."),
 		capturedAge:   f.histograms("capture_latency_seconds", "Time from a source commit to its durable message."),
 		logBytes:      f.gauges("log_bytes", "Size of the source's log."),
@@ -73,6 +76,16 @@ func (m *Metrics) applied(b Batch, a Applied) {
 		}
 	}
 	m.delivered.WithLabelValues(b.Source).Add(float64(events))
+}
+
+// observeAge records how old the source commit behind a published or cached level
+// is. A level that changed before its session began is left out: it may have been
+// published before, and is only published again.
+func observeAge(age prometheus.Histogram, l *inventory.Level, session uint64) {
+	changed := l.UpdatedAt.UnixMilli() >= int64(session) //nolint:gosec // sessions are below 2^53
+	if changed && !l.CommittedAt.IsZero() {
+		age.Observe(time.Since(l.CommittedAt).Seconds())
+	}
 }
 
 // factory makes metrics of the namespace and registers them.

@@ -324,7 +324,9 @@ type RelayStore interface {
 	// It returns no levels when there is nothing to publish. ErrFenced if session is not the store's.
 	Pending(ctx context.Context, session uint64) (Pending, error)
 	// Published removes what done names and remembers place, in one lazily
-	// committed transaction. ErrFenced if session is not the store's.
+	// committed transaction. It fails with ErrFenced, changing nothing, if session
+	// is not the store's, or if the store does not remember the place that this
+	// session gave it last: it was restored, and lacks levels published since.
 	Published(ctx context.Context, session uint64, place Place, done []any) error
 	// Wake is signalled after an apply, by this process or another. It may miss;
 	// the relay polls as well.

@@ -46,7 +46,7 @@ func (p *Project) Run(ctx context.Context, progress Progress) error {
 			if err := sleep(ctx, absentPoll); err != nil {
 				return nil //nolint:nilerr // ctx ended
 			}
-		case errors.Is(err, errReplay):
+		case errors.Is(err, errBeginAgain):
 			// Begin again from what the cache and the stream say.
 		default:
 			return err
@@ -54,8 +54,8 @@ func (p *Project) Run(ctx context.Context, progress Progress) error {
 	}
 }
 
-// errReplay asks for the stream to be judged, and if need be replayed, anew.
-var errReplay = errors.New("replay the levels stream")
+// errBeginAgain asks for cache and stream to be judged anew.
+var errBeginAgain = errors.New("begin again from what the cache and the stream say")
 
 func (p *Project) once(ctx context.Context, progress Progress) error {
 	reader, err := p.cfg.Open(ctx)
@@ -103,7 +103,7 @@ type follower struct {
 	reader   LevelsReader
 	place    CachePlace
 	progress Progress
-	// stored holds levels read beyond the end of a replay.
+	// ahead holds levels read beyond the end of a replay.
 	ahead []inventory.LevelMessage
 }
 
@@ -112,7 +112,8 @@ func (f *follower) replay(ctx context.Context, tail LevelsTail) error {
 	f.p.cfg.Metrics.replays.Inc()
 	f.p.cfg.Log.InfoContext(ctx, "replaying the levels stream into the cache",
 		"cache", f.place.Place, "stream", tail.Stream, "session", tail.Session, "sequence", tail.Sequence)
-	start := CachePlace{Place: Place{Stream: tail.Stream, Session: tail.Session}, Replay: tail.Sequence}
+	// An empty stream is replayed as well: what the cache holds is not of it.
+	start := CachePlace{Place: Place{Stream: tail.Stream, Session: tail.Session}, Replay: max(tail.Sequence, 1)}
 	end := CachePlace{Place: Place{Stream: tail.Stream, Session: tail.Session, Sequence: tail.Sequence}}
 	if err := f.move(ctx, "begin replay", start, f.p.cfg.Cache.BeginReplay); err != nil {
 		return err
@@ -147,7 +148,11 @@ func (f *follower) replay(ctx context.Context, tail LevelsTail) error {
 			}
 		}
 	}
-	return f.move(ctx, "end replay", end, f.p.cfg.Cache.EndReplay)
+	if err := f.move(ctx, "end replay", end, f.p.cfg.Cache.EndReplay); err != nil {
+		return err
+	}
+	failpoint.Hit("cache.replayed")
+	return nil
 }
 
 // quiet looks at the stream when a replay waits for messages that do not come.
@@ -157,7 +162,7 @@ func (f *follower) quiet(ctx context.Context) error {
 		return fmt.Errorf("read tail of levels stream: %w", err)
 	}
 	if tail.Stream != f.place.Stream || tail.Sequence < f.place.Replay || tail.Session < f.place.Session {
-		return errReplay
+		return errBeginAgain
 	}
 	return nil
 }
@@ -180,15 +185,28 @@ func (f *follower) follow(ctx context.Context) error {
 		if len(messages) > 0 {
 			continue
 		}
-		tail, err := f.reader.Tail(ctx)
-		if err != nil {
-			return fmt.Errorf("read tail of levels stream: %w", err)
-		}
-		if !goesOn(f.place.Place, tail) {
-			return errReplay
+		if err := f.look(ctx); err != nil {
+			return err
 		}
 		f.progress.Beat()
 	}
+}
+
+// look compares cache and stream with what was read and written, when nothing
+// comes: a cache that was emptied must not wait for the next change to be filled.
+func (f *follower) look(ctx context.Context) error {
+	tail, err := f.reader.Tail(ctx)
+	if err != nil {
+		return fmt.Errorf("read tail of levels stream: %w", err)
+	}
+	place, err := f.p.cfg.Cache.Place(ctx)
+	if err != nil {
+		return fmt.Errorf("read the cache's place: %w", err)
+	}
+	if place != f.place || !goesOn(place.Place, tail) {
+		return errBeginAgain
+	}
+	return nil
 }
 
 // take applies messages up to the first that does not continue what the cache holds.
@@ -202,7 +220,7 @@ func (f *follower) take(ctx context.Context, messages []inventory.LevelMessage) 
 					return err
 				}
 			}
-			return errReplay
+			return errBeginAgain
 		}
 		to.Session, to.Sequence = m.Version.Session, m.Version.Sequence
 	}
@@ -210,16 +228,17 @@ func (f *follower) take(ctx context.Context, messages []inventory.LevelMessage) 
 }
 
 func (f *follower) apply(ctx context.Context, to CachePlace, messages []inventory.LevelMessage) error {
+	failpoint.Hit("cache.taken")
 	if err := f.p.cfg.Cache.Apply(ctx, f.place, to, messages); err != nil {
 		return f.failed("apply levels", err)
 	}
+	failpoint.Hit("cache.applied")
 	f.place = to
-	f.p.cfg.Metrics.cached.Add(float64(len(messages)))
+	m := f.p.cfg.Metrics
+	m.cached.Add(float64(len(messages)))
 	if to.Replay == 0 {
 		for i := range messages {
-			if at := messages[i].CommittedAt; !at.IsZero() {
-				f.p.cfg.Metrics.cachedAge.Observe(time.Since(at).Seconds())
-			}
+			observeAge(m.cachedAge, &messages[i].Level, messages[i].Version.Session)
 		}
 	}
 	f.progress.Set("sequence", to.Sequence)

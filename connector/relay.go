@@ -63,17 +63,17 @@ func (r *Relay) Run(ctx context.Context, progress Progress) error {
 	if err != nil {
 		return drained(ctx, err)
 	}
-	session, err := r.begin(ctx, w, state)
+	start, err := r.begin(ctx, w, state)
 	if err != nil {
 		return drained(ctx, err)
 	}
 	r.cfg.Metrics.sessions.Inc()
-	progress.Set("session", session)
+	progress.Set("session", start.Session)
 	progress.Beat()
 
 	g, gctx := errgroup.WithContext(ctx)
 	sent := make(chan page, relayInFlight)
-	s := &relaySession{r: r, w: w, session: session, progress: progress}
+	s := &relaySession{r: r, w: w, session: start.Session, place: start.Place, progress: progress}
 	g.Go(func() error { defer close(sent); return s.send(gctx, sent) })
 	g.Go(func() error { return s.settle(gctx, sent) })
 	return drained(ctx, g.Wait())
@@ -124,7 +124,7 @@ func (r *Relay) waiting(ctx context.Context, state RelayState) (string, error) {
 }
 
 // begin starts a session in the stream's state and in the store.
-func (r *Relay) begin(ctx context.Context, w LevelsWriter, state RelayState) (uint64, error) {
+func (r *Relay) begin(ctx context.Context, w LevelsWriter, state RelayState) (SessionStart, error) {
 	tail := w.Tail()
 	start := startSession(uint64(time.Now().UnixMilli()), state, tail) //nolint:gosec // the clock is past 1970
 	from := state.Place.Sequence
@@ -135,16 +135,17 @@ func (r *Relay) begin(ctx context.Context, w LevelsWriter, state RelayState) (ui
 	}
 	var err error
 	if start.Republish, err = w.CellsAfter(ctx, from); err != nil {
-		return 0, fmt.Errorf("read levels after %d: %w", from, err)
+		return start, fmt.Errorf("read levels after %d: %w", from, err)
 	}
 	if err := w.Begin(ctx, start.Session); err != nil {
-		return 0, fmt.Errorf("begin session %d in levels stream: %w", start.Session, err)
+		return start, fmt.Errorf("begin session %d in levels stream: %w", start.Session, err)
 	}
 	failpoint.Hit("relay.session")
 	if err := r.cfg.Store.BeginSession(ctx, start); err != nil {
-		return 0, fmt.Errorf("begin session %d in store: %w", start.Session, err)
+		return start, fmt.Errorf("begin session %d in store: %w", start.Session, err)
 	}
-	return start.Session, nil
+	failpoint.Hit("relay.begun")
+	return start, nil
 }
 
 // startSession decides how a session begins: its number, and how much of what
@@ -167,6 +168,7 @@ type relaySession struct {
 	r        *Relay
 	w        LevelsWriter
 	session  uint64
+	place    Place // up to which everything published is acknowledged; settle's
 	progress Progress
 }
 
@@ -196,6 +198,7 @@ func (s *relaySession) send(ctx context.Context, out chan<- page) error {
 		if err != nil {
 			return err
 		}
+		failpoint.Hit("relay.published")
 		select {
 		case out <- sent:
 		case <-ctx.Done():
@@ -231,54 +234,77 @@ func (s *relaySession) publish(ctx context.Context, p Pending) (page, error) {
 // settle waits for pages to be stored and lets the store forget them, several at a time.
 func (s *relaySession) settle(ctx context.Context, in <-chan page) error {
 	var done []any
-	var place Place
-	tick := time.NewTicker(relaySettle)
-	defer tick.Stop()
+	var due <-chan time.Time
+	look := time.NewTicker(relayCheck)
+	defer look.Stop()
 	for {
 		select {
 		case p, ok := <-in:
 			if !ok {
-				return s.forget(ctx, place, done)
+				return s.forget(ctx, done)
 			}
 			if p.ack != nil {
 				if err := p.ack.Wait(ctx); err != nil {
 					return fmt.Errorf("publish levels up to sequence %d: %w", p.last, err)
 				}
-				place = Place{Stream: s.w.Tail().Stream, Session: s.session, Sequence: p.last}
+				s.place = Place{Stream: s.w.Tail().Stream, Session: s.session, Sequence: p.last}
 				s.count(p.levels)
 			}
 			failpoint.Hit("relay.acked")
-			done = append(done, p.done)
-		case <-tick.C:
-			if err := s.forget(ctx, place, done); err != nil {
+			if done = append(done, p.done); due == nil {
+				due = time.After(relaySettle)
+			}
+		case <-due:
+			if err := s.forget(ctx, done); err != nil {
 				return err
 			}
-			done = done[:0]
+			done, due = done[:0], nil
+		case <-look.C:
+			if len(done) > 0 {
+				continue
+			}
+			if err := s.look(ctx); err != nil {
+				return err
+			}
 		}
 	}
 }
 
+// look compares the store with what this session remembered in it: one that was
+// restored from a backup, or promoted without the last commits, lacks levels that
+// were published since, and a new session publishes those cells again.
+func (s *relaySession) look(ctx context.Context) error {
+	state, err := s.r.cfg.Store.RelayState(ctx)
+	if err != nil {
+		return fmt.Errorf("read relay state: %w", err)
+	}
+	if state.Session != s.session || state.Place != s.place {
+		return fmt.Errorf("the store is at session %d and place %v, and was left at %d and %v: %w",
+			state.Session, state.Place, s.session, s.place, ErrFenced)
+	}
+	return nil
+}
+
 func (s *relaySession) count(levels []inventory.Level) {
-	s.r.cfg.Metrics.published.Add(float64(len(levels)))
+	m := s.r.cfg.Metrics
+	m.published.Add(float64(len(levels)))
 	for i := range levels {
-		if at := levels[i].CommittedAt; !at.IsZero() {
-			s.r.cfg.Metrics.publishedAge.Observe(time.Since(at).Seconds())
-		}
+		observeAge(m.publishedAge, &levels[i], s.session)
 	}
 }
 
 // forget removes what was published from the outbox. It also runs while
 // draining, when ctx has ended: what it cannot do then, the next session does again.
-func (s *relaySession) forget(ctx context.Context, place Place, done []any) error {
+func (s *relaySession) forget(ctx context.Context, done []any) error {
 	if len(done) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	if err := s.r.cfg.Store.Published(ctx, s.session, place, done); err != nil {
+	if err := s.r.cfg.Store.Published(ctx, s.session, s.place, done); err != nil {
 		return fmt.Errorf("remove published cells from outbox: %w", err)
 	}
-	s.progress.Set("published", place.Sequence)
+	s.progress.Set("published", s.place.Sequence)
 	s.progress.Beat()
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,10 @@ const (
 	retryReset = time.Minute
 )
 
+// standbyAfter is longer than a lease that is free takes to be taken, or to fail
+// for want of its server.
+const standbyAfter = 5 * time.Second
+
 // Supervise runs every role until ctx ends, and is the only place that retries
 // and the only one that logs their errors. A role whose error only an operator
 // can mend is halted: it stays on the board, and the other roles go on. Supervise
@@ -37,10 +42,18 @@ const (
 // with the role, when another daemon took a lease from this one; and the error of
 // a role that found its configuration wrong before it ever ran.
 func Supervise(ctx context.Context, roles []Role, board *Board, log *slog.Logger) error {
-	g, ctx := errgroup.WithContext(ctx)
+	// Not errgroup's context: its cause would be the error of the role that failed,
+	// and the others would take a lease that it lost for one of their own.
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var g errgroup.Group
 	for _, r := range roles {
 		g.Go(func() error {
-			return (&supervisor{role: r, board: board, log: log.With("role", r.Name)}).run(ctx)
+			err := (&supervisor{role: r, board: board, log: log.With("role", r.Name)}).run(ctx)
+			if err != nil {
+				stop()
+			}
+			return err
 		})
 	}
 	return g.Wait()
@@ -57,8 +70,13 @@ type supervisor struct {
 func (s *supervisor) run(ctx context.Context) error {
 	delay := retryMin
 	for ctx.Err() == nil {
-		s.board.enter(s.role.Name, RoleStandby, nil)
-		err := s.role.Lease.Hold(ctx, s.hold)
+		s.board.enter(s.role.Name, RoleStarting, nil)
+		waited := s.standby(ctx)
+		err := s.role.Lease.Hold(ctx, func(ctx context.Context) error {
+			waited()
+			return s.hold(ctx)
+		})
+		waited()
 		switch {
 		case ctx.Err() != nil && !fatal(err):
 			return nil
@@ -70,6 +88,25 @@ func (s *supervisor) run(ctx context.Context) error {
 		delay = s.pause(ctx, delay)
 	}
 	return nil
+}
+
+// standby shows the role as standing by once its lease was waited for for a while.
+// Until then it may be the first to take it, and is not yet what it is there for.
+// The function that it returns says that the waiting is over, and may be called again.
+func (s *supervisor) standby(ctx context.Context) (waited func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(standbyAfter):
+			s.board.enter(s.role.Name, RoleStandby, nil)
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
 }
 
 // hold runs the role again and again while the lease is held.

@@ -193,6 +193,10 @@ func (p *Planner) Place(r cdc.Resume) (*Step, []Placed, error) {
 	return s, rows, nil
 }
 
+// Waiting reports whether a chunk was read that the stream has not reached yet. On
+// an idle source that may need another Reader.Nudge.
+func (p *Planner) Waiting() bool { return len(p.steps) > 0 && p.steps[0].chunk != nil }
+
 // giveUp forgets s and every step behind it, which began where s ended.
 func (p *Planner) giveUp(s *Step) {
 	i := slices.Index(p.steps, s)

@@ -75,6 +75,15 @@ func (d *desk) place(r cdc.Resume) (*backfill.Step, int) {
 	return s, len(rows)
 }
 
+// forgotten expects that no window is open any more.
+func (d *desk) forgotten() {
+	d.Helper()
+	d.recorder.Record(tx(0), wrote(stock, 1))
+	if n := d.recorder.Keys(); n != 0 {
+		d.Errorf("windows hold %d rows, want none open", n)
+	}
+}
+
 func (d *desk) at(want backfill.Cursor) {
 	d.Helper()
 	if diff := cmp.Diff(want, d.Cursor()); diff != "" {
@@ -91,6 +100,9 @@ func TestPlanTable(t *testing.T) {
 		t.Errorf("first request (-want +got):\n%s", diff)
 	}
 	d.idle("a chunk is being read")
+	if d.Waiting() {
+		t.Error("waits for the stream before anything was read")
+	}
 	if s, _ := d.place("0"); s != nil {
 		t.Error("placed a chunk that was not read")
 	}
@@ -107,8 +119,14 @@ func TestPlanTable(t *testing.T) {
 	if s, n := d.place("1"); s != one || n != 2 {
 		t.Errorf("placed %d rows of %v, want 2 of the first chunk", n, s)
 	}
+	if !d.Waiting() {
+		t.Error("does not wait for the stream to reach the second chunk")
+	}
 	if s, n := d.place("1"); s != two || n != 2 {
 		t.Errorf("placed %d rows of %v, want 2 of the second chunk", n, s)
+	}
+	if d.Waiting() {
+		t.Error("still waits after both chunks were placed")
 	}
 	d.at(backfill.Cursor{})
 	d.Durable(one)
@@ -120,9 +138,7 @@ func TestPlanTable(t *testing.T) {
 	d.Durable(two)
 	d.Durable(last)
 	d.at(backfill.Cursor{After: backfill.Key{"DC1", "5"}, Rows: 5, Done: true})
-	if w := d.recorder.Open(stock.Name); w.Keys() != 0 {
-		t.Error("a new window is not empty")
-	}
+	d.forgotten()
 }
 
 // A table whose rows fill its last chunk needs one more look, an empty table one.
@@ -230,6 +246,7 @@ func TestGivingUp(t *testing.T) {
 	if _, _, err := d.Place("1"); !errors.Is(err, backfill.ErrReread) || errors.Is(err, backfill.ErrOverflow) {
 		t.Fatalf("place: %v", err)
 	}
+	d.forgotten()
 	d.idle("the third chunk is still being read")
 	d.arrive(three, 0, 0)
 	if s, _ := d.place("1"); s != nil {
@@ -339,6 +356,7 @@ func TestClosePlanner(t *testing.T) {
 	three := d.open()
 	d.Close()
 	d.Close()
+	d.forgotten()
 	d.arrive(three, 0, 0)
 	if s, _ := d.place("9"); s != nil {
 		t.Errorf("placed %+v after Close", s.Request)
@@ -432,7 +450,7 @@ func TestThrottle(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		now = now.Add(max(planners[0].Wait(now), 10*time.Millisecond))
+		now = now.Add(10 * time.Millisecond)
 	}
 	// Besides a minute's worth: what was saved before, and one chunk of each on debt.
 	if read < 60_000 || read > 63_000 {

@@ -68,6 +68,17 @@ func (r *Recorder) Record(t *cdc.Transaction, changes []cdc.NetChange) {
 	}
 }
 
+// Keys returns how many rows all open windows together remember.
+func (r *Recorder) Keys() int {
+	n := 0
+	for _, windows := range r.windows {
+		for _, w := range windows {
+			n += w.Keys()
+		}
+	}
+	return n
+}
+
 // header returns t without its changes, which may be large and are not needed to
 // ask a view about it.
 func header(t *cdc.Transaction) cdc.Transaction {

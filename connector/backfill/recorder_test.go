@@ -154,6 +154,9 @@ func TestWindowsAreIndependent(t *testing.T) {
 	if got := []int{first.Keys(), second.Keys(), other.Keys()}; !slices.Equal(got, []int{2, 1, 0}) {
 		t.Errorf("windows hold %v rows, want [2 1 0]", got)
 	}
+	if r.Keys() != 3 {
+		t.Errorf("all windows hold %d rows, want 3", r.Keys())
+	}
 	first.Close()
 	first.Close()
 	r.Record(tx(2), wrote(stock, 3))
@@ -294,6 +297,7 @@ func TestAlteredTable(t *testing.T) {
 		{"other key", altered(func(t *cdc.Table) { t.Key = []int{1, 2} }), true},
 		{"shorter key", altered(func(t *cdc.Table) { t.Key = []int{1} }), true},
 		{"renamed column", altered(func(t *cdc.Table) { t.Columns[2].Name = "quantity" }), true},
+		{"dropped column", altered(func(t *cdc.Table) { t.Columns = t.Columns[:2] }), true},
 		{"added column", altered(func(t *cdc.Table) { t.Columns = append(t.Columns, cdc.Column{Name: "lot"}) }), true},
 	}
 	for _, tt := range tests {

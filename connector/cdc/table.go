@@ -38,8 +38,10 @@ const (
 	TypeOther
 )
 
-var typeNames = [...]string{"", "text", "bool", "integer", "decimal", "float", "bytes", "date", "time",
-	"timestamp", "timestamptz", "uuid", "json", "other"}
+var typeNames = [...]string{ //nolint:gochecknoglobals // a constant of an array type
+	"", "text", "bool", "integer", "decimal", "float", "bytes", "date", "time",
+	"timestamp", "timestamptz", "uuid", "json", "other",
+}
 
 // String returns the lower-case name of t as configuration and errors show it.
 func (t Type) String() string {

@@ -17,7 +17,7 @@ const (
 	OpRead
 )
 
-var opNames = [...]string{"", "insert", "update", "delete", "truncate", "read"}
+var opNames = [...]string{"", "insert", "update", "delete", "truncate", "read"} //nolint:gochecknoglobals // a constant of an array type
 
 // String returns the lower-case name of o, as it stands on the wire.
 func (o Op) String() string {

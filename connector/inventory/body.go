@@ -121,7 +121,7 @@ func (w *BodyWriter) Bytes() []byte {
 	if w.inside >= 0 {
 		panic("inventory: Bytes inside a commit")
 	}
-	done := append(w.b, bodyTail...)
+	done := append(w.b, bodyTail...) //nolint:gocritic // the tail is taken off again
 	w.b = done[:len(w.b)]
 	return done
 }

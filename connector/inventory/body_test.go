@@ -84,8 +84,10 @@ func bodies() map[string]inventory.Message {
 		return inventory.Event{Op: op, Table: "wms.bin_stock", Mapping: mappingID, Row: row, Contributions: append([]inventory.Contribution{}, c...)}
 	}
 	problem := func(kind inventory.ProblemKind, reason string) inventory.Event {
-		return inventory.Event{Op: cdc.OpUpdate, Table: "wms.bin_stock", Mapping: mappingID, Row: "[44]",
-			Problem: &inventory.Problem{Kind: kind, Rule: "contributes[0].on_hand", Reason: reason}}
+		return inventory.Event{
+			Op: cdc.OpUpdate, Table: "wms.bin_stock", Mapping: mappingID, Row: "[44]",
+			Problem: &inventory.Problem{Kind: kind, Rule: "contributes[0].on_hand", Reason: reason},
+		}
 	}
 	commit := func(id string, e ...inventory.Event) inventory.Commit {
 		return inventory.Commit{Transaction: id, CommittedAt: committedAt, At: "0/30003C0", Events: append([]inventory.Event{}, e...), Last: true}
@@ -304,7 +306,7 @@ func TestBodyRoundTrip(t *testing.T) {
 
 func drawMessage(t *rapid.T) inventory.Message {
 	text := rapid.StringN(1, 12, -1)
-	any := rapid.StringN(0, 12, -1)
+	words := rapid.StringN(0, 12, -1)
 	quantity := rapid.OneOf(rapid.Just(inventory.Quantity(0)), rapid.Custom(func(t *rapid.T) inventory.Quantity {
 		return inventory.Quantity(rapid.Int64Range(int64(1-inventory.MaxQuantity), int64(inventory.MaxQuantity-1)).Draw(t, "quantity"))
 	}))
@@ -316,14 +318,18 @@ func drawMessage(t *rapid.T) inventory.Message {
 		return c
 	})
 	event := rapid.Custom(func(t *rapid.T) inventory.Event {
-		e := inventory.Event{Op: rapid.SampledFrom([]cdc.Op{cdc.OpInsert, cdc.OpUpdate, cdc.OpDelete, cdc.OpTruncate, cdc.OpRead}).Draw(t, "op"),
-			Table: text.Draw(t, "table"), Mapping: inventory.MappingID(text.Draw(t, "mapping"))}
+		e := inventory.Event{
+			Op:    rapid.SampledFrom([]cdc.Op{cdc.OpInsert, cdc.OpUpdate, cdc.OpDelete, cdc.OpTruncate, cdc.OpRead}).Draw(t, "op"),
+			Table: text.Draw(t, "table"), Mapping: inventory.MappingID(text.Draw(t, "mapping")),
+		}
 		switch {
 		case e.Op == cdc.OpTruncate:
 		case rapid.Bool().Draw(t, "problem"):
 			e.Row = cdc.RowKey(text.Draw(t, "row"))
-			e.Problem = &inventory.Problem{Kind: rapid.SampledFrom([]inventory.ProblemKind{inventory.Rejected, inventory.Unresolved}).Draw(t, "kind"),
-				Rule: any.Draw(t, "rule"), Reason: any.Draw(t, "reason")}
+			e.Problem = &inventory.Problem{
+				Kind: rapid.SampledFrom([]inventory.ProblemKind{inventory.Rejected, inventory.Unresolved}).Draw(t, "kind"),
+				Rule: words.Draw(t, "rule"), Reason: words.Draw(t, "reason"),
+			}
 		default:
 			e.Row = cdc.RowKey(text.Draw(t, "row"))
 			e.Contributions = rapid.SliceOfN(contribution, 0, 3).Draw(t, "contributions")
@@ -331,9 +337,11 @@ func drawMessage(t *rapid.T) inventory.Message {
 		return e
 	})
 	commit := rapid.Custom(func(t *rapid.T) inventory.Commit {
-		return inventory.Commit{Transaction: text.Draw(t, "transaction"), At: any.Draw(t, "at"), Last: true,
+		return inventory.Commit{
+			Transaction: text.Draw(t, "transaction"), At: words.Draw(t, "at"), Last: true,
 			CommittedAt: time.UnixMicro(rapid.Int64Range(-1e15, 1e16).Draw(t, "committed_at")).UTC(),
-			Events:      rapid.SliceOfN(event, 0, 4).Draw(t, "events")}
+			Events:      rapid.SliceOfN(event, 0, 4).Draw(t, "events"),
+		}
 	})
 	m := inventory.Message{Source: text.Draw(t, "source")}
 	position := rapid.Custom(func(t *rapid.T) inventory.Position {

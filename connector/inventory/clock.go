@@ -32,7 +32,7 @@ func (c *clockText) append(b []byte, t time.Time) []byte {
 	b = append(b, c.text[:]...)
 	b = append(b, '.')
 	for scale := 100_000; scale > 0; scale /= 10 {
-		b = append(b, '0'+byte(micros/scale%10))
+		b = append(b, '0'+byte(micros/scale%10)) //nolint:gosec // one digit
 	}
 	return append(b, 'Z', '"')
 }

@@ -20,7 +20,7 @@ const (
 	Kinds = int(Incoming) + 1
 )
 
-var kindNames = [Kinds]string{"on_hand", "committed", "unavailable", "safety_stock", "incoming"}
+var kindNames = [Kinds]string{"on_hand", "committed", "unavailable", "safety_stock", "incoming"} //nolint:gochecknoglobals // a constant of an array type
 
 // String returns the name of k on the wire, in configuration and in the store.
 func (k Kind) String() string { return kindNames[k] }

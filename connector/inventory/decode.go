@@ -200,7 +200,7 @@ func (d *decoder) part() int {
 		d.fail("part out of range")
 		return 0
 	}
-	return int(n) //nolint:gosec // just bounded
+	return int(n)
 }
 
 func (d *decoder) allEvents() []Event {

@@ -106,9 +106,11 @@ func badBodies() []badBody {
 		{"part fraction", inCommit(`"events":[],"part":1.5,"last":true`), `want an integer`, true},
 		{"part huge", inCommit(`"events":[],"part":2147483648,"last":true`), `part out of range`, true},
 		{"last wrong", inCommit(`"events":[],"part":1,"last":"yes"`), `commits[0].last, at byte 119: want true or false`, true},
-		{"part among others", `{"source":"wms","commits":[{"transaction":"1","committed_at":"2026-11-23T08:00:00.123456Z","events":[]},` +
-			`{"transaction":"2","committed_at":"2026-11-23T08:00:00.123456Z","events":[],"part":0,"last":false}]}`,
-			`commits[1], at byte 203: a part of a commit must stand alone`, false},
+		{
+			"part among others", `{"source":"wms","commits":[{"transaction":"1","committed_at":"2026-11-23T08:00:00.123456Z","events":[]},` +
+				`{"transaction":"2","committed_at":"2026-11-23T08:00:00.123456Z","events":[],"part":0,"last":false}]}`,
+			`commits[1], at byte 203: a part of a commit must stand alone`, false,
+		},
 		{"unknown op", inEvent(`{"op":"upsert","table":"t","mapping":"m","row":"[1]","contributions":[]}`), `commits[0].events[1].op, at byte 188: unknown op`, true},
 		{"no op", inEvent(`{"table":"t","mapping":"m","row":"[1]","contributions":[]}`), `no op`, true},
 		{"no table", inEvent(`{"op":"insert","mapping":"m","row":"[1]","contributions":[]}`), `no table`, true},

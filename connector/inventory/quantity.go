@@ -191,7 +191,7 @@ func (q Quantity) String() string {
 
 // Append appends the decimal form of q to b. It is a valid JSON number.
 func (q Quantity) Append(b []byte) []byte {
-	u := uint64(q)
+	u := uint64(q) //nolint:gosec // negated below, also the lowest
 	if q < 0 {
 		b = append(b, '-')
 		u = -u
@@ -203,7 +203,7 @@ func (q Quantity) Append(b []byte) []byte {
 	}
 	b = append(b, '.')
 	for scale := uint64(One) / 10; rest > 0; scale /= 10 {
-		b = append(b, '0'+byte(rest/scale))
+		b = append(b, '0'+byte(rest/scale)) //nolint:gosec // one digit
 		rest %= scale
 	}
 	return b

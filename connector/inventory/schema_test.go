@@ -79,7 +79,7 @@ func (s schema) keyword(keyword string, rules map[string]any, v any) error {
 		panic("unknown keyword " + keyword)
 	}
 	if checkType(applies, v) != nil {
-		return nil
+		return nil //nolint:nilerr // the keyword is for another type
 	}
 	switch v := v.(type) {
 	case map[string]any:

@@ -68,7 +68,7 @@ func parseToken(s string) string {
 		if s[i] == '%' && i+2 < len(s) {
 			high, low := strings.IndexByte(upperHex, s[i+1]), strings.IndexByte(upperHex, s[i+2])
 			if high >= 0 && low >= 0 {
-				b = append(b, byte(high<<4|low))
+				b = append(b, byte(high<<4|low)) //nolint:gosec // two digits of four bits
 				i += 2
 				continue
 			}

@@ -16,11 +16,23 @@ func TestValidName(t *testing.T) {
 		in   string
 		want error
 	}{
-		{"a", nil}, {" ", nil}, {"BRK-1234 *.>%", nil}, {"Öl 世😀", nil}, {"~", nil},
-		{strings.Repeat("x", 200), nil}, {strings.Repeat("é", 100), nil},
-		{"", inventory.ErrNameEmpty}, {strings.Repeat("x", 201), inventory.ErrNameLong}, {strings.Repeat("é", 101), inventory.ErrNameLong},
-		{"a\xff", inventory.ErrNameUTF8}, {"\xed\xa0\x80", inventory.ErrNameUTF8}, {"\xc0\x80", inventory.ErrNameUTF8},
-		{"\x00", inventory.ErrNameControl}, {"a\tb", inventory.ErrNameControl}, {"a\x7f", inventory.ErrNameControl}, {"\u0085", inventory.ErrNameControl},
+		{"a", nil},
+		{" ", nil},
+		{"BRK-1234 *.>%", nil},
+		{"Öl 世😀", nil},
+		{"~", nil},
+		{strings.Repeat("x", 200), nil},
+		{strings.Repeat("é", 100), nil},
+		{"", inventory.ErrNameEmpty},
+		{strings.Repeat("x", 201), inventory.ErrNameLong},
+		{strings.Repeat("é", 101), inventory.ErrNameLong},
+		{"a\xff", inventory.ErrNameUTF8},
+		{"\xed\xa0\x80", inventory.ErrNameUTF8},
+		{"\xc0\x80", inventory.ErrNameUTF8},
+		{"\x00", inventory.ErrNameControl},
+		{"a\tb", inventory.ErrNameControl},
+		{"a\x7f", inventory.ErrNameControl},
+		{"\u0085", inventory.ErrNameControl},
 	} {
 		if got := inventory.ValidName(tt.in); !errors.Is(got, tt.want) {
 			t.Errorf("%.20q: got %v, want %v", tt.in, got, tt.want)

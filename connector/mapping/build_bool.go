@@ -124,8 +124,8 @@ func matched(x textFunc, pattern *regexp.Regexp) boolFunc {
 		switch {
 		case f != nil:
 			return false, f
-		case len(s) > maxMade:
-			return false, errTooLong()
+		case len(s) > maxMatched:
+			return false, failed("a text is too long for matches: longer than 16 KiB")
 		}
 		return pattern.MatchString(s), nil
 	}

@@ -7,9 +7,14 @@ import (
 	"tailstock/connector/cdc"
 )
 
-// maxMade is the longest text that an operator or function makes, or works
-// through, in bytes. Whole columns may be longer; SKUs and locations never are.
-const maxMade = 64 << 10
+// Limits of texts, in bytes. Whole columns may be longer; SKUs and locations never are.
+const (
+	// maxMade is the longest text that an operator or function makes, or works through.
+	maxMade = 64 << 10
+	// maxMatched is the longest text that is matched against a regular expression,
+	// which takes time for each of its bytes and each of the pattern's instructions.
+	maxMatched = 16 << 10
+)
 
 // errTooLong is the failure of whatever would exceed maxMade.
 func errTooLong() *failure { return failed("a text is longer than 64 KiB") }

@@ -13,8 +13,12 @@ type checker struct {
 	kinds map[*node]kind
 }
 
-// kindOf returns the kind of n, or what is wrong with n.
+// kindOf returns the kind of n, or what is wrong with n. A node is looked into
+// once, however often its kind is asked for: each level asks more than once.
 func (c *checker) kindOf(n *node) (kind, *fault) {
+	if k, known := c.kinds[n]; known {
+		return k, nil
+	}
 	k, f := c.find(n)
 	if f == nil {
 		c.kinds[n] = k

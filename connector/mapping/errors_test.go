@@ -145,6 +145,9 @@ func TestErrorsUnwrap(t *testing.T) {
 	if *first != want {
 		t.Errorf("got %+v, want %+v", *first, want)
 	}
+	if got := (mapping.Place{}).String(); got != "" {
+		t.Errorf("an unknown place is %q, want nothing", got)
+	}
 	if n := len(strings.Split(err.Error(), "\n")); n != 2 {
 		t.Errorf("%d lines, want one for each of two errors:\n%v", n, err)
 	}

@@ -48,6 +48,7 @@ func sample() []cell {
 		{"big", cdc.TypeInteger, cdc.Text("9223372036854775807")},
 		{"huge", cdc.TypeInteger, cdc.Text("-123456789012345678901234567890")},
 		{"gtin", cdc.TypeDecimal, cdc.Text("09501101530003.00")},
+		{"zero", cdc.TypeDecimal, cdc.Text("-0.00")},
 		{"residue", cdc.TypeFloat, cdc.Text("0.30000000000000004")},
 		{"inf", cdc.TypeFloat, cdc.Text("Infinity")},
 		{"nan", cdc.TypeDecimal, cdc.Text("NaN")},

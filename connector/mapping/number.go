@@ -66,14 +66,14 @@ func largeMagnitude(s string) inventory.Quantity {
 // roundLarge returns the first n digits as an integer, rounded half-even. n is
 // at most 19, so that they fit a uint64.
 func roundLarge(digits string, n int) inventory.Quantity {
-	kept, rest := digits, ""
-	if len(digits) > n {
-		kept, rest = digits[:n], digits[n:]
+	var u uint64
+	for i := range n {
+		u *= 10
+		if i < len(digits) {
+			u += uint64(digits[i] - '0')
+		}
 	}
-	u, err := strconv.ParseUint(kept+strings.Repeat("0", n-len(kept)), 10, 64)
-	if err != nil {
-		return beyond
-	}
+	rest := digits[min(n, len(digits)):]
 	if rest != "" && (rest[0] > '5' || rest[0] == '5' && (u%2 == 1 || strings.Trim(rest[1:], "0") != "")) {
 		u++
 	}

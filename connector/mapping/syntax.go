@@ -70,6 +70,9 @@ func syntaxFault(err error, tokens []lexer.Token) *fault {
 		if t.Location != e.Location || strings.HasPrefix(e.Message, unexpectedToken) && e.Message != unexpectedToken+t.String() {
 			continue
 		}
+		if i > 0 && e.Message == "expected name" {
+			return faultAt(tokens[i-1].From, "a name is expected behind the dot") // the parser has read on
+		}
 		if i > 0 {
 			// Another language's word is the culprit before what it stumbles over: NOT x.
 			before := tokens[i-1]

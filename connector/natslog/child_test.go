@@ -22,12 +22,13 @@ const (
 	childDir = "NATSLOG_TEST_DIR"
 )
 
+// childTTL is that of the role "lease"; "lasting" holds its lease for a minute.
 const childTTL = 400 * time.Millisecond
 
 func child(role string) int {
 	dir := os.Getenv(childDir)
 	cfg := natslog.Config{Embedded: &natslog.EmbeddedConfig{Dir: dir}, MaxBytes: 64 << 20}
-	run := map[string]func(context.Context, natslog.Config) error{"server": childServer, "lease": childLease}[role]
+	run := map[string]func(context.Context, natslog.Config) error{"server": childServer, "lease": childLease(childTTL), "lasting": childLease(time.Minute)}[role]
 	if err := run(context.Background(), cfg); err != nil {
 		fmt.Println("error:", err)
 		return 1
@@ -47,24 +48,26 @@ func childServer(ctx context.Context, cfg natslog.Config) error {
 }
 
 // childLease holds a lease and checks it whenever it is asked to.
-func childLease(ctx context.Context, cfg natslog.Config) error {
-	c, err := natslog.Connect(ctx, cfg, natslog.Options{})
-	if err != nil {
-		return err
-	}
-	l, err := c.Lease("relay", childTTL)
-	if err != nil {
-		return err
-	}
-	return l.Hold(ctx, func(ctx context.Context) error {
-		fmt.Println("held")
-		in := bufio.NewScanner(os.Stdin)
-		for in.Scan() {
-			fmt.Println("check:", l.Check(ctx))
+func childLease(ttl time.Duration) func(context.Context, natslog.Config) error {
+	return func(ctx context.Context, cfg natslog.Config) error {
+		c, err := natslog.Connect(ctx, cfg, natslog.Options{})
+		if err != nil {
+			return err
 		}
-		<-ctx.Done()
-		return context.Cause(ctx)
-	})
+		l, err := c.Lease("relay", ttl)
+		if err != nil {
+			return err
+		}
+		return l.Hold(ctx, func(ctx context.Context) error {
+			fmt.Println("held")
+			in := bufio.NewScanner(os.Stdin)
+			for in.Scan() {
+				fmt.Println("check:", l.Check(ctx))
+			}
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+	}
 }
 
 type childProcess struct {

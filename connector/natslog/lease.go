@@ -18,7 +18,9 @@ const DefaultLeaseTTL = 10 * time.Second
 // may rest on it but who tries first. It is kept as one key of the state. The
 // holder writes it anew every third of its ttl; another takes it when it has
 // seen the same revision for a whole ttl by its own clock, so clocks need not
-// agree. It is safe for concurrent use.
+// agree, or at once when the holder was a process of this machine that has ended:
+// a crashed daemon that is started again need not wait for itself. It is safe for
+// concurrent use.
 type Lease struct {
 	c      *Client
 	name   string
@@ -35,10 +37,13 @@ type Lease struct {
 type leaseRecord struct {
 	// Holder is the random identity of one Lease value of one process.
 	Holder string `json:"holder"`
-	// Host and PID are for people.
-	Host  string    `json:"host"`
-	PID   int       `json:"pid"`
-	Since time.Time `json:"since"`
+	// Host and PID are for people, and with Machine and Started they tell
+	// another process of the same machine that this one has ended.
+	Host    string    `json:"host"`
+	PID     int       `json:"pid"`
+	Machine string    `json:"machine,omitempty"`
+	Started string    `json:"started,omitempty"`
+	Since   time.Time `json:"since"`
 	// TTL is how long others wait for a holder that has fallen silent, in milliseconds.
 	TTL int64 `json:"ttl_ms"`
 }
@@ -107,7 +112,7 @@ func (l *Lease) acquire(ctx context.Context) error {
 		if e.revision != seen {
 			seen, since = e.revision, time.Now()
 		}
-		if !e.found || record.Holder == l.holder || time.Since(since) >= max(l.ttl, record.ttl()) {
+		if !e.found || record.Holder == l.holder || l.died(&record) || time.Since(since) >= max(l.ttl, record.ttl()) {
 			err := l.take(ctx, e.revision)
 			if err == nil || !errors.Is(err, errConflict) {
 				return err
@@ -123,6 +128,13 @@ func (l *Lease) acquire(ctx context.Context) error {
 }
 
 func (r *leaseRecord) ttl() time.Duration { return time.Duration(r.TTL) * time.Millisecond }
+
+// died reports whether the holder was a process of this machine that has ended.
+// The name of the host is compared as well, for containers that share a kernel.
+func (l *Lease) died(r *leaseRecord) bool {
+	here := machine()
+	return here != "" && r.Machine == here && r.Host == l.c.host && r.Started != "" && processDied(r.PID, r.Started)
+}
 
 func (l *Lease) read(ctx context.Context) (leaseRecord, entry, error) {
 	ctx, cancel := l.bound(ctx)
@@ -152,7 +164,11 @@ func (l *Lease) take(ctx context.Context, revision uint64) error {
 func (l *Lease) write(ctx context.Context, revision uint64) error {
 	ctx, cancel := l.bound(ctx)
 	defer cancel()
-	record := leaseRecord{Holder: l.holder, Host: l.c.host, PID: os.Getpid(), Since: l.since, TTL: l.ttl.Milliseconds()}
+	_, started := processStat(os.Getpid())
+	record := leaseRecord{
+		Holder: l.holder, Host: l.c.host, PID: os.Getpid(), Machine: machine(), Started: started,
+		Since: l.since, TTL: l.ttl.Milliseconds(),
+	}
 	next, err := l.state().write(ctx, leaseKey(l.name), record, revision)
 	if err != nil {
 		return err

@@ -82,7 +82,7 @@ func (r *run) begin(ctx context.Context) error {
 		return err
 	}
 	r.start = startRun(&record, tail, r.start, time.Now())
-	record = runRecord{Log: r.start.LogID, Run: r.start.Run, Position: textOf(r.start.Tail), Resume: escapeToken(string(r.start.Resume))}
+	record = recordRun(&record, r.start)
 	if r.revision, err = r.state.write(ctx, runKey(r.log.source), record, held.revision); err != nil {
 		if errors.Is(err, errConflict) {
 			return fmt.Errorf("%w: another run of source %s began meanwhile", connector.ErrLogChanged, r.log.source)
@@ -176,6 +176,17 @@ func startRun(record *runRecord, tail logTail, start connector.RunStart, now tim
 		}
 	}
 	return start
+}
+
+// recordRun is what the state holds of a run from its beginning. A token that was
+// kept beside another message stays: it may have been confirmed to the source,
+// and counts again should a power cut take what was appended behind that message.
+func recordRun(held *runRecord, start connector.RunStart) runRecord {
+	next := runRecord{Log: start.LogID, Run: start.Run, Position: textOf(start.Tail), Resume: escapeToken(string(start.Resume))}
+	if held.Log == start.LogID && held.Resume != "" && held.Position != next.Position {
+		next.Position, next.Resume = held.Position, held.Resume
+	}
+	return next
 }
 
 // sourceOf returns the source of a log's stream, if name is one.

@@ -274,6 +274,30 @@ func TestTokenAfterLostTail(t *testing.T) {
 	}
 }
 
+// TestTokenBesideLostMessages: what was appended behind the token's message is
+// lost, after a run began on it. The token may have been confirmed to the source
+// by then, so a run that could not use it must have left it there.
+func TestTokenBesideLostMessages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.begin("erp")
+	a.fill(3, 0)
+	if err := a.run.Checkpoint(t.Context(), a.previous, "confirmed"); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	saved := w.save()
+	w.start()
+	w.begin("erp").fill(1, 0)
+	w.begin("erp") // on a tail that will be lost
+	w.stop()
+	w.restoreStream(saved, filepath.Join("jetstream", "$G", "streams", "INVENTORY_LOG_ERP"))
+	w.start()
+	if got := w.begin("erp").run.Start().Resume; got != "confirmed" {
+		t.Errorf("got token %q, want the one that was kept beside the tail", got)
+	}
+}
+
 func TestCheckpointOfOlderRunFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

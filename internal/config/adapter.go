@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -65,8 +66,26 @@ func connectionReason(path, text, reason string) string {
 		return fixed
 	}
 	detail := reason[i+len("`: "):]
-	if strings.Contains(detail, "port") {
-		detail = "its port is not a number" // which may be the beginning of a password
+	for _, word := range words(text) {
+		detail = strings.ReplaceAll(detail, word, "(hidden)")
 	}
 	return "is not a connection string that can be used: " + detail
+}
+
+// words returns what a connection string is made of, without the names of
+// parameters and single characters, the longest first.
+func words(text string) []string {
+	var out []string
+	for len(text) > 0 {
+		end := strings.IndexAny(text, "=&?:/@,;'\"\\ \t\r\n")
+		if end < 0 {
+			end = len(text)
+		}
+		if end > 1 && !strings.HasPrefix(text[end:], "=") {
+			out = append(out, text[:end])
+		}
+		text = text[min(end+1, len(text)):]
+	}
+	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
+	return out
 }

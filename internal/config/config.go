@@ -1,8 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -98,7 +100,7 @@ const (
 func Load(path string, lookup Lookup) (*Config, error) {
 	text, err := readBounded(path, maxFile)
 	if err != nil {
-		return nil, Errors{{File: path, Reason: err.Error()}}
+		return nil, Errors{{File: path, Reason: fmt.Sprintf("read the file: %v", err)}}
 	}
 	return Parse(path, text, lookup)
 }
@@ -131,27 +133,35 @@ func Parse(name string, text []byte, lookup Lookup) (*Config, error) {
 	return c, nil
 }
 
-// readBounded reads a regular file of at most limit bytes. Its errors name the
-// path, never the content.
+// readBounded reads a regular file of at most limit bytes. Its errors name
+// neither the path nor the content.
 func readBounded(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, cause(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, cause(err)
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("read %s: is not a regular file", path)
+		return nil, errors.New("is not a regular file")
 	}
 	text, err := io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, cause(err)
 	case int64(len(text)) > limit:
-		return nil, fmt.Errorf("read %s: is larger than %d bytes", path, limit)
+		return nil, fmt.Errorf("is larger than %d bytes", limit)
 	}
 	return text, nil
+}
+
+// cause returns err without the path that it is about.
+func cause(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }

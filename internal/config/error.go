@@ -71,8 +71,14 @@ func (e Errors) sort() {
 	})
 }
 
-// printable returns s on one line.
+// maxReason is the longest path or reason of an error, in bytes.
+const maxReason = 4_000
+
+// printable returns s on one line and not too long.
 func printable(s string) string {
+	if len(s) > maxReason {
+		s = strings.ToValidUTF8(s[:maxReason], "") + "..."
+	}
 	return strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || c == '\u2028' || c == '\u2029' {
 			return utf8.RuneError

@@ -71,12 +71,10 @@ func (d *decoder) finish(c *Config) {
 }
 
 func (d *decoder) finishNATS(c *Config) {
-	if !d.has("nats") {
-		d.reportPath("nats", "is missing: write nats: {embedded: {dir: PATH}} or nats: {url: nats://HOST:4222}")
-		return
-	}
 	v := c.NATS
 	switch url, embedded := d.has("nats.url"), d.has("nats.embedded"); {
+	case !d.has("nats"):
+		d.reportPath("nats", "is missing: write nats: {embedded: {dir: PATH}} or nats: {url: nats://HOST:4222}")
 	case url && embedded:
 		d.reportPath("nats.url", "is given beside embedded; remove one of them")
 		v.URL = ""

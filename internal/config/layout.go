@@ -237,16 +237,16 @@ func rule(spec *mapping.Spec) shape {
 		begin: func(_ *decoder, _ string, at place) { r.Place = at },
 		end:   func(*decoder, string, place) { spec.Contributes = append(spec.Contributes, *r) },
 		members: []member{
-			{"leg", "Name of the rule within its table. One rule may go without; it is called stock.", &expression{&r.Leg}},
-			{"when", "Condition under which the rule applies. Defaults to always.", &expression{&r.When}},
-			{"sku", "Expression for the SKU. Required.", &expression{&r.SKU}},
-			{"location", "Expression for the location. Required.", &expression{&r.Location}},
+			{"leg", "Name of the rule within its table. One rule may go without; it is called stock.", &expression{&r.Leg, "a name"}},
+			{"when", "Condition under which the rule applies. Defaults to always.", &expression{&r.When, anExpression}},
+			{"sku", "Expression for the SKU. Required.", &expression{&r.SKU, anExpression}},
+			{"location", "Expression for the location. Required.", &expression{&r.Location, anExpression}},
 		},
 	}
 	for k := range r.Quantities {
 		name := inventory.Kind(k).String()
 		about := fmt.Sprintf("Expression for the quantity %s. One kind of quantity at least is required.", strings.ReplaceAll(name, "_", " "))
-		o.members = append(o.members, member{name, about, &expression{&r.Quantities[k]}})
+		o.members = append(o.members, member{name, about, &expression{&r.Quantities[k], anExpression}})
 	}
 	return o
 }

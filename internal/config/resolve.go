@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -65,8 +64,8 @@ func (d *decoder) readSecret(name string, n *node, path string) (string, bool) {
 	}
 	text, err := readBounded(d.absolute(name), maxSecret)
 	if err != nil {
-		// The path may hold what a variable said.
-		d.report(n.place, path, "%s", d.scrub(path, err.Error()))
+		// As the file has it: a variable of it may hold anything.
+		d.report(n.place, path, "read %s: %v", strings.TrimPrefix(n.text, fileScheme), err)
 		return "", false
 	}
 	value := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
@@ -88,9 +87,8 @@ func (d *decoder) hide(path, value string) {
 func (d *decoder) scrub(path, reason string) string {
 	for _, value := range d.hidden[path] {
 		quoted := strings.Trim(fmt.Sprintf("%q", value), `"`)
-		for _, v := range []string{value, quoted, filepath.Clean(value)} {
-			reason = strings.ReplaceAll(reason, v, "(hidden)")
-		}
+		reason = strings.ReplaceAll(reason, quoted, "(hidden)")
+		reason = strings.ReplaceAll(reason, value, "(hidden)")
 	}
 	return reason
 }

@@ -62,11 +62,11 @@ type reader struct {
 // and errs says where.
 func readTree(file string, text []byte) (*node, Errors) {
 	r := &reader{file: file, anchors: make(map[string]*node)}
-	text = []byte(strings.TrimPrefix(string(text), "\ufeff"))
-	if !r.readable(text) {
+	plain, ok := r.readable(text)
+	if !ok {
 		return nil, r.errs
 	}
-	tokens := lexer.Tokenize(string(text))
+	tokens := lexer.Tokenize(plain)
 	if r.check(tokens); len(r.errs) > 0 {
 		r.errs.sort()
 		return nil, r.errs
@@ -88,23 +88,27 @@ func (r *reader) report(at place, format string, args ...any) {
 	r.errs = append(r.errs, &Error{File: r.file, Line: at.Line, Column: at.Column, Reason: printable(fmt.Sprintf(format, args...))})
 }
 
-// readable splits text into lines, if it is text.
-func (r *reader) readable(text []byte) bool {
+// readable splits text into lines, and returns it without what the parser
+// miscounts: a byte order mark, carriage returns.
+func (r *reader) readable(text []byte) (string, bool) {
 	if len(text) > maxFile {
 		r.report(start(), "is larger than %d bytes", maxFile)
-		return false
+		return "", false
 	}
-	for i, line := range strings.Split(string(text), "\n") {
-		if !utf8.ValidString(line) {
-			valid := strings.ToValidUTF8(line, "\xff")
-			before, _, _ := strings.Cut(valid, "\xff")
-			r.report(place{Line: i + 1, Column: utf8.RuneCountInString(before) + 1}, "is not valid UTF-8")
-			return false
+	plain := strings.ReplaceAll(strings.TrimPrefix(string(text), "\ufeff"), "\r\n", "\n")
+	for i, line := range strings.Split(plain, "\n") {
+		if bad := strings.IndexFunc(line, unreadable); bad >= 0 {
+			r.report(place{Line: i + 1, Column: utf8.RuneCountInString(line[:bad]) + 1}, "is a control character, or no valid UTF-8")
+			return "", false
 		}
-		r.lines = append(r.lines, []rune(strings.TrimSuffix(line, "\r")))
+		r.lines = append(r.lines, []rune(line))
 	}
-	return true
+	return plain, true
 }
+
+// unreadable reports whether c does not belong into a text. An invalid byte is
+// taken for the character that stands for such.
+func unreadable(c rune) bool { return c == utf8.RuneError || c < ' ' && c != '\t' || c == 0x7f }
 
 // clamp returns a place within the file: the parser's may lie behind its end.
 func (r *reader) clamp(t *token.Token) place {
@@ -224,7 +228,8 @@ func (r *reader) scalar(t *token.Token) *node {
 
 // standsAt reports whether the file says text at a place, as it is.
 func (r *reader) standsAt(at place, text string) bool {
-	line := r.lines[at.Line-1][at.Column-1:]
+	line := r.lines[at.Line-1]
+	line = line[min(at.Column-1, len(line)):]
 	i := 0
 	for _, c := range text {
 		if i >= len(line) || line[i] != c {

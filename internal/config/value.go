@@ -174,12 +174,17 @@ func parseDuration(s string) (length time.Duration, wrong string) {
 
 // expression is one of a mapping's. Its text is taken as it stands: a mapping
 // is the same on every machine, and what it says is kept where all can read it.
-type expression struct{ into *mapping.Value }
+type expression struct {
+	into *mapping.Value
+	what string
+}
+
+const anExpression = "an expression"
 
 // takes accepts everything: without a value the mapping would be called incomplete.
 func (e *expression) takes(kind) bool { return true }
 
-func (e *expression) wants() string { return "an expression" }
+func (e *expression) wants() string { return e.what }
 
 func (e *expression) decode(d *decoder, n *node, path string) {
 	*e.into = mapping.Value{Text: n.text, Place: n.textPlace, Inline: n.inline}
@@ -189,7 +194,7 @@ func (e *expression) decode(d *decoder, n *node, path string) {
 	case n.kind == kindUnknown:
 		*e.into = sound(n.place)
 	case n.kind != kindScalar:
-		d.report(n.place, path, "is %s where an expression is wanted", n.kind)
+		d.report(n.place, path, "is %s where %s is wanted", n.kind, e.what)
 		*e.into = sound(n.place)
 	case strings.Contains(n.text, "${"):
 		d.report(n.place, path, "holds ${: variables are not replaced in mappings, which must be the same wherever the file is read")

@@ -110,14 +110,14 @@ func TestReplay(t *testing.T) {
 	if err := c.EndReplay(t.Context(), replaying(5, 5), place(5)); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff("3/3 map[L:3@7.5]", stock(t, c, "A")); diff != "" {
+	if diff := cmp.Diff("3/3 map[L:3@7.5 M:@7.9]", stock(t, c, "A")); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff("/ map[]", stock(t, c, "B")); diff != "" {
+	if diff := cmp.Diff("/ map[L:@7.7]", stock(t, c, "B")); diff != "" {
 		t.Error(diff)
 	}
 	apply(t, c, place(5), place(6), level("A", "L", 5, 0), gone("A", "L", 6))
-	if diff := cmp.Diff("/ map[L:@7.6]", stock(t, c, "A")); diff != "" {
+	if diff := cmp.Diff("/ map[L:@7.6 M:@7.9]", stock(t, c, "A")); diff != "" {
 		t.Error(diff)
 	}
 }

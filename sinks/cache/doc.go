@@ -7,9 +7,10 @@
 // What is in Redis (a namespace puts "<namespace>:" before every name):
 //
 //	stock:{<sku>}   a hash: available:<location> and version:<location> per location,
-//	                and in total available and sellable, the sum of what is not
-//	                negative. Quantities are exact decimals. A location that is gone
-//	                has a version alone; a hash without totals has nothing to sell.
+//	                and in total available, sellable (the sum of what is not negative)
+//	                and locations (how many have a number). Quantities are exact
+//	                decimals. A location that is gone has a version alone; a hash
+//	                without totals has nothing to sell.
 //	stock:place     a hash: the place in the levels stream, and the mark of the last replay
 //	stock:changed   a channel: the SKU whose numbers changed, as they are set
 //

@@ -19,7 +19,7 @@ func explain(err error) error {
 		return fmt.Errorf("%w (%w)", ErrCluster, err)
 	case redis.IsAuthError(err):
 		hint = "correct the user and password in the url"
-	case redis.IsPermissionError(err):
+	case redis.IsPermissionError(err), scriptDenied(err):
 		hint = "'tailstock check' says what the user must be allowed"
 	case redis.IsReadOnlyError(err):
 		hint = "it is a replica: let the url name the primary"
@@ -31,4 +31,11 @@ func explain(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w; %s", err, hint)
+}
+
+// scriptDenied reports whether a command within a script was not permitted, for
+// which there is no code: Redis 7.0 and before have the first text, later ones the second.
+func scriptDenied(err error) bool {
+	return redis.HasErrorPrefix(err, "The user executing the script can't") ||
+		redis.HasErrorPrefix(err, "ACL failure in script")
 }

@@ -17,7 +17,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "cache_dropped_cells_total",
-			Help: "Cells dropped at the end of replays that did not see them.",
+			Help: "Cells whose numbers were dropped at the end of replays that did not see them.",
 		}),
 		scriptSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "cache_script_seconds", Help: "Time to run a script, with the way there and back.",

@@ -5,8 +5,8 @@
 --
 -- Returns the place when it is not the expected one, and has changed nothing.
 -- Otherwise {}.
-local held = place(KEYS[1])
-if held ~= ARGV[1] then return held end
+local before = place(KEYS[1])
+if before ~= ARGV[1] then return before end
 if ARGV[3] == '' then
   redis.call('HSET', KEYS[1], 'at', ARGV[2])
 else

@@ -37,7 +37,19 @@ func parsePlace(text string) (connector.CachePlace, error) {
 
 // versionText returns v in fixed width, so that texts compare as versions do.
 func versionText(v inventory.Version) string {
-	return fmt.Sprintf("%016d-%016d", v.Session, v.Sequence)
+	var b [33]byte
+	digits(b[:16], v.Session)
+	b[16] = '-'
+	digits(b[17:], v.Sequence)
+	return string(b[:])
+}
+
+// digits fills b with the last digits of n, leading zeros included.
+func digits(b []byte, n uint64) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = '0' + byte(n%10)
+		n /= 10
+	}
 }
 
 // parseVersion reads a version with or without the mark of a replay.

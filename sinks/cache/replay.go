@@ -30,9 +30,9 @@ func newMark() string {
 }
 
 // EndReplay implements connector.Cache. It looks at every SKU in steps that are
-// short for the server, so it takes some seconds per million, and drops whole cells:
-// their versions are of a stream that is no more. When it was interrupted,
-// everything that it has done was right, and the place still says that a replay runs.
+// short for the server, so it takes some seconds per million. When it was
+// interrupted, everything that it has done was right, and the place still says that
+// a replay runs. The versions of what it drops stay.
 //
 // All steps use one connection: a cursor is worth nothing to another server.
 func (c *Cache) EndReplay(ctx context.Context, from, to connector.CachePlace) error {
@@ -55,10 +55,15 @@ func (c *Cache) EndReplay(ctx context.Context, from, to connector.CachePlace) er
 	return nil
 }
 
-// scanCount is about how many keys of the server one step looks at.
-const scanCount = 1_000
+// scanCount is about how many keys of the server one step looks at. fieldBudget
+// bounds how many fields of hashes one call of the script reads, and with it how long
+// it blocks the server: some ten milliseconds. A hash is read whole.
+const (
+	scanCount   = 1_000
+	fieldBudget = 20_000
+)
 
-// sweep drops, from hashes, the cells that the replay has not written.
+// sweep drops, from hashes, the numbers of the cells that the replay has not written.
 func (c *Cache) sweep(ctx context.Context, conn *redis.Conn, from connector.CachePlace, found []string) error {
 	keys, args := []string{c.cfg.placeKey()}, []any{placeText(from), c.cfg.Channel, fieldBudget}
 	for _, key := range found {

@@ -35,10 +35,6 @@ func newScripts() scripts {
 	}
 }
 
-// fieldBudget bounds how many fields of hashes one call of a script reads, which
-// bounds how long it blocks the server: some ten milliseconds. A hash is read whole.
-const fieldBudget = 20_000
-
 // counts are the numbers that a script returns.
 func counts(reply any, n int) ([]int, error) {
 	list, ok := reply.([]any)

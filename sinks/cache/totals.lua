@@ -1,55 +1,81 @@
--- add sums an exact decimal into t, in limbs of six digits, of which a double
--- holds every such sum exactly.
-local function add(t, text)
-  local sign, whole, fraction = string.match(text, '^(-?)(%d+)%.?(%d*)$')
-  local high, low = 0, tonumber(string.sub(whole, -6))
-  if #whole > 6 then high = tonumber(string.sub(whole, 1, -7)) end
-  local micro = 0
-  if fraction ~= '' then micro = tonumber(fraction .. string.sub('000000', #fraction + 1)) end
-  if sign == '-' then high, low, micro = -high, -low, -micro end
-  t[1], t[2], t[3] = t[1] + high, t[2] + low, t[3] + micro
-end
+local byte, floor, format = string.byte, math.floor, string.format
 
-local function carry(t)
-  local c = math.floor(t[3] / 1000000)
-  t[2], t[3] = t[2] + c, t[3] - c * 1000000
-  c = math.floor(t[2] / 1000000)
-  t[1], t[2] = t[1] + c, t[2] - c * 1000000
-end
+-- Totals are a list: available as millions, units and millionths, of which a double
+-- holds every sum exactly; sellable likewise; and the number of locations.
+local AVAILABLE, SELLABLE, LOCATIONS = 1, 4, 7
 
--- show returns t as an exact decimal without trailing zeros.
-local function show(t)
-  carry(t)
-  local text = ''
-  if t[1] < 0 then
-    text = '-'
-    t[1], t[2], t[3] = -t[1], -t[2], -t[3]
-    carry(t)
+local function none() return {0, 0, 0, 0, 0, 0, 0} end
+
+-- add adds an exact decimal, times sign, to the amount that begins at t[i].
+local function add(t, i, text, sign)
+  local n = tonumber(text)
+  if n > -1e9 and n < 1e9 then
+    -- A double below 10^9 is exact to less than half a millionth.
+    local units = floor(n)
+    t[i + 1], t[i + 2] = t[i + 1] + sign * units, t[i + 2] + sign * floor((n - units) * 1000000 + 0.5)
+    return
   end
-  if t[1] > 0 then
-    text = text .. string.format('%.0f%06d', t[1], t[2])
-  else
-    text = text .. string.format('%d', t[2])
-  end
-  if t[3] == 0 then return text end
-  return text .. '.' .. (string.gsub(string.format('%06d', t[3]), '0+$', ''))
+  local minus, whole, fraction = string.match(text, '^(-?)(%d+)%.?(%d*)$')
+  if minus == '-' then sign = -sign end
+  t[i] = t[i] + sign * tonumber(string.sub(whole, 1, -7))
+  t[i + 1] = t[i + 1] + sign * tonumber(string.sub(whole, -6))
+  if fraction ~= '' then t[i + 2] = t[i + 2] + sign * tonumber(fraction .. string.sub('000000', #fraction + 1)) end
 end
 
--- totals appends the fields of the sums over the locations in hash to args. It
--- returns false if there is no location. What is no number counts as none: a
--- stranger wrote it, and the next level or replay overwrites it.
-local function totals(hash, args)
-  local any = false
-  local total, sellable = {0, 0, 0}, {0, 0, 0}
+local function carry(millions, units, micro)
+  local c = floor(micro / 1000000)
+  units, micro = units + c, micro - c * 1000000
+  c = floor(units / 1000000)
+  return millions + c, units - c * 1000000, micro
+end
+
+-- show returns the amount that begins at t[i] as an exact decimal without trailing zeros.
+local function show(t, i)
+  local millions, units, micro = t[i], t[i + 1], t[i + 2]
+  if millions == 0 and micro == 0 and units >= 0 and units < 1e15 then return format('%.0f', units) end
+  millions, units, micro = carry(millions, units, micro)
+  local sign = ''
+  if millions < 0 then
+    sign = '-'
+    millions, units, micro = carry(-millions, -units, -micro)
+  end
+  local text
+  if millions > 0 then text = format('%s%.0f%06d', sign, millions, units) else text = format('%s%d', sign, units) end
+  if micro == 0 then return text end
+  return text .. '.' .. (string.gsub(format('%06d', micro), '0+$', ''))
+end
+
+-- count adds the number of a location to totals (sign 1), or takes it away (-1).
+local function count(totals, text, sign)
+  totals[LOCATIONS] = totals[LOCATIONS] + sign
+  add(totals, AVAILABLE, text, sign)
+  if byte(text) ~= 45 then add(totals, SELLABLE, text, sign) end
+end
+
+-- valid reports whether text is an exact decimal. If it is not, a stranger wrote it.
+local function valid(text)
+  return string.find(text, '^-?%d+%.?%d*$') ~= nil
+end
+
+-- sum returns the totals of a whole hash. What is no number counts as none, and a
+-- replay overwrites or drops it.
+local function sum(hash)
+  local totals = none()
   for field, value in pairs(hash) do
-    if string.sub(field, 1, 10) == 'available:' and string.match(value, '^-?%d+%.?%d*$') then
-      any = true
-      add(total, value)
-      if string.byte(value) ~= 45 then add(sellable, value) end
+    if byte(field, 10) == 58 and byte(field) == 97 and valid(value) then -- available:
+      count(totals, value, 1)
     end
   end
-  if not any then return false end
-  local n = #args
-  args[n + 1], args[n + 2], args[n + 3], args[n + 4] = 'available', show(total), 'sellable', show(sellable)
-  return true
+  return totals
+end
+
+-- parse returns totals as a hash has them, nil if they cannot be right.
+local function parse(available, sellable, locations)
+  local totals = none()
+  if not (available or sellable or locations) then return totals end
+  if not (available and sellable and locations and valid(available) and valid(sellable) and valid(locations)) then return nil end
+  add(totals, AVAILABLE, available, 1)
+  add(totals, SELLABLE, sellable, 1)
+  totals[LOCATIONS] = tonumber(locations)
+  return totals
 end

@@ -42,7 +42,7 @@ func TestDataErrorNamesTheRow(t *testing.T) {
 			}
 			want := events[at%97]
 			if refused.Row != want.Row || refused.Table != want.Table || refused.Source != "wms" ||
-				refused.Position.Number != uint64(at+1) || !strings.Contains(err.Error(), "no_bad") { //nolint:gosec // small
+				refused.Position.Number != uint64(at+1) || !strings.Contains(err.Error(), "no_bad") {
 				t.Errorf("row %d: %v", at, err)
 			}
 		}

@@ -31,7 +31,7 @@ func applyForever(path string) error {
 	}
 	w := &testLog{source: "wms", at: state.Position}
 	for {
-		n := int64(w.at.Number) //nolint:gosec // small
+		n := int64(w.at.Number)
 		events := make([]inventory.Event, 50)
 		for i := range events {
 			events[i] = w.row(i, inventory.SKU(fmt.Sprintf("S%d", i%7)), n)
@@ -60,7 +60,7 @@ func TestKilledWhileApplying(t *testing.T) {
 		if at != acknowledged && at != acknowledged+50 {
 			t.Errorf("the store is at %d, the last batch acknowledged was %d", at, acknowledged)
 		}
-		written := inventory.Quantity(at-50) * inventory.One //nolint:gosec // small
+		written := inventory.Quantity(at-50) * inventory.One
 		for i := range 7 {
 			rows := inventory.Quantity(7)
 			if i == 0 { // of 50 rows
@@ -81,7 +81,7 @@ func TestKilledWhileApplying(t *testing.T) {
 // batches, and returns the last that it acknowledged.
 func killAfter(t *testing.T, path string, n int) uint64 {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), killPath+"="+path)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

@@ -46,7 +46,7 @@ func (l *testLog) batch(events ...inventory.Event) connector.Batch {
 			Source: l.source, Position: b.Position, Previous: previous,
 			Commits: []inventory.Commit{{
 				Transaction: fmt.Sprintf("t%d", b.Position.Number), Last: true, Events: []inventory.Event{e},
-				CommittedAt: time.Date(2026, 11, 23, 8, 0, int(b.Position.Number%60), 123456000, time.UTC), //nolint:gosec // small
+				CommittedAt: time.Date(2026, 11, 23, 8, 0, int(b.Position.Number%60), 123456000, time.UTC),
 			}},
 		}})
 	}

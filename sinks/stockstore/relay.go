@@ -18,7 +18,9 @@ const pageCells = 2_000
 type relay struct {
 	mu      sync.Mutex
 	session uint64
-	taken   map[int64]bool
+	// place is what the session had the store remember last.
+	place connector.Place
+	taken map[int64]bool
 	// walks says how far each walk was read, ahead of its durable cursor.
 	walks map[int64]walkStep
 	// walkNext gives every other page to a walk, so that neither starves.
@@ -131,6 +133,7 @@ func (s *Store) BeginSession(ctx context.Context, start connector.SessionStart) 
 	s.relay.mu.Lock()
 	defer s.relay.mu.Unlock()
 	s.relay.begin(start.Session)
+	s.relay.place = start.Place
 	return nil
 }
 
@@ -194,8 +197,16 @@ func staleSession(session, held uint64) error {
 
 // Published implements connector.RelayStore. done are values of Done from
 // Pending, in the order in which it returned them. The zero place leaves the
-// remembered one as it is.
+// remembered one as it is. A store that does not remember the session's last
+// place was restored or lost commits, and is fenced.
 func (s *Store) Published(ctx context.Context, session uint64, place connector.Place, dones []any) error {
+	s.relay.mu.Lock()
+	s.relay.begin(session)
+	last := s.relay.place
+	s.relay.mu.Unlock()
+	if place == (connector.Place{}) {
+		place = last
+	}
 	var ids []int64
 	walks := make(map[int64]walkStep)
 	for _, d := range dones {
@@ -206,7 +217,7 @@ func (s *Store) Published(ctx context.Context, session uint64, place connector.P
 		}
 	}
 	err := s.db.write(ctx, lazy, func(tx transaction) error {
-		if err := rememberPlace(ctx, tx, session, place); err != nil {
+		if err := rememberPlace(ctx, tx, session, last, place); err != nil {
 			return err
 		}
 		if len(ids) > 0 {
@@ -226,6 +237,9 @@ func (s *Store) Published(ctx context.Context, session uint64, place connector.P
 	}
 	s.relay.mu.Lock()
 	defer s.relay.mu.Unlock()
+	if s.relay.session == session {
+		s.relay.place = place
+	}
 	for _, id := range ids {
 		delete(s.relay.taken, id)
 	}
@@ -238,17 +252,15 @@ func (s *Store) Published(ctx context.Context, session uint64, place connector.P
 	return nil
 }
 
-// rememberPlace moves the remembered place and, with the row, locks the session
-// until the transaction ends.
-func rememberPlace(ctx context.Context, tx transaction, session uint64, place connector.Place) error {
-	sql := `update store_meta set levels_stream = $2, levels_session = $3, levels_sequence = $4 where session = $1`
-	args := []any{int64(session), place.Stream, int64(place.Session), int64(place.Sequence)} //nolint:gosec // below 2^53
-	if place == (connector.Place{}) {
-		sql, args = `update store_meta set session = session where session = $1`, args[:1]
-	}
-	n, err := tx.exec(ctx, sql, args...)
+// rememberPlace moves the remembered place from last to place and, with the row,
+// locks the session until the transaction ends.
+func rememberPlace(ctx context.Context, tx transaction, session uint64, last, place connector.Place) error {
+	n, err := tx.exec(ctx, `update store_meta set levels_stream = $2, levels_session = $3, levels_sequence = $4
+		where session = $1 and levels_stream = $5 and levels_session = $6 and levels_sequence = $7`,
+		int64(session), place.Stream, int64(place.Session), int64(place.Sequence), //nolint:gosec // below 2^53
+		last.Stream, int64(last.Session), int64(last.Sequence)) //nolint:gosec // as above
 	if err == nil && n == 0 {
-		return fmt.Errorf("session %d is not the store's: %w", session, connector.ErrFenced)
+		return fmt.Errorf("session %d is not the store's, or place %v is not where it left it: %w", session, last, connector.ErrFenced)
 	}
 	return err
 }

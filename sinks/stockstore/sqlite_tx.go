@@ -43,8 +43,8 @@ func (c *sqliteConn) prepare(ctx context.Context, text string) (*sql.Stmt, error
 	return s, nil
 }
 
-func (c *sqliteConn) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	s, err := c.prepare(ctx, text)
+func (c *sqliteConn) exec(ctx context.Context, text string, args ...any) (int64, error) { //nolint:unparam // as transaction has it
+	s, err := c.prepare(ctx, text) //nolint:sqlclosecheck // kept with the connection
 	if err != nil {
 		return 0, err
 	}
@@ -56,7 +56,7 @@ func (c *sqliteConn) exec(ctx context.Context, text string, args ...any) (int64,
 }
 
 func (c *sqliteConn) query(ctx context.Context, each func(scanFunc) error, text string, args ...any) (err error) {
-	s, err := c.prepare(ctx, text)
+	s, err := c.prepare(ctx, text) //nolint:sqlclosecheck // kept with the connection
 	if err != nil {
 		return err
 	}

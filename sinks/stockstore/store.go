@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tailstock/connector"
-	"tailstock/connector/inventory"
 )
 
 // Store is an open stock store. Its methods are safe for concurrent use, but
@@ -197,9 +196,4 @@ func scanFeed(scan scanFunc) (*feed, error) {
 	f := new(feed)
 	err := scan(&f.id, &f.Table, (*string)(&f.Mapping), (*string)(&f.state), &f.load, &f.problems)
 	return f, err
-}
-
-// positionOf returns the position that two columns hold.
-func positionOf(run, number int64) inventory.Position {
-	return inventory.Position{Run: uint64(run), Number: uint64(number)} //nolint:gosec // written from a Position
 }

@@ -250,6 +250,9 @@ func TestSchemaIsPinned(t *testing.T) {
 			}
 			fmt.Fprintln(&got, line)
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
 		golden(t, filepath.Join("testdata", "schema-"+dialect+".txt"), got.String())
 	})
 }
@@ -288,6 +291,37 @@ func TestCancelledApply(t *testing.T) {
 		w.apply(t, s, w.row(1, "A", 7))
 		if got := onHandOf(t, s, "A"); got != "7" {
 			t.Errorf("on hand %s, want 7", got)
+		}
+	})
+}
+
+// TestRestoredUnderRelay: a store that lost commits under a running session has
+// not published what it now holds, and must not forget where it was.
+func TestRestoredUnderRelay(t *testing.T) {
+	t.Parallel()
+	dialects(t, func(t *testing.T, cfg stockstore.Config, db *sql.DB) {
+		s, err := stockstore.Open(t.Context(), cfg, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		first := connector.Place{Stream: "levels"}
+		if err := s.BeginSession(t.Context(), connector.SessionStart{Session: 1, Place: first}); err != nil {
+			t.Fatal(err)
+		}
+		for n := range uint64(2) {
+			if err := s.Published(t.Context(), 1, connector.Place{Stream: "levels", Session: 1, Sequence: n + 1}, nil); err != nil {
+				t.Fatalf("publish %d: %v", n+1, err)
+			}
+		}
+		mustExec(t, db, `update store_meta set levels_sequence = 1`)
+		err = s.Published(t.Context(), 1, connector.Place{Stream: "levels", Session: 1, Sequence: 3}, nil)
+		if !errors.Is(err, connector.ErrFenced) {
+			t.Errorf("got %v, want ErrFenced", err)
+		}
+		state, err := s.RelayState(t.Context())
+		if err != nil || state.Place.Sequence != 1 {
+			t.Errorf("got place %v and %v, want it left at sequence 1", state.Place, err)
 		}
 	})
 }

@@ -99,7 +99,7 @@ func (b *binder) bind(m *relationMessage) error {
 		return nil
 	}
 	if bound.problem = b.checkColumns(r, m); bound.problem != nil {
-		return nil
+		return nil //nolint:nilerr // told with the first change
 	}
 	return b.describe(bound)
 }

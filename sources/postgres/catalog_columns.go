@@ -28,8 +28,10 @@ func (c *catalog) readColumns(ctx context.Context, tx pgx.Tx) error {
 	var table uint32
 	var col columnFacts
 	var generated int32
-	_, err = pgx.ForEachRow(rows, []any{&table, &col.name, &col.typeOID, &col.typmod, &col.sourceType,
-		&col.notNull, &generated, &col.selectable}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{
+		&table, &col.name, &col.typeOID, &col.typmod, &col.sourceType,
+		&col.notNull, &generated, &col.selectable,
+	}, func() error {
 		col.generated = byte(generated) //nolint:gosec // an ASCII letter or 0
 		tables[table].columns = append(tables[table].columns, col)
 		return nil

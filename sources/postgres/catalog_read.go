@@ -149,8 +149,10 @@ func (c *catalog) readTables(ctx context.Context, tx pgx.Tx) error {
 	var i int
 	var t tableFacts
 	var kind, persistence, identity string
-	_, err = pgx.ForEachRow(rows, []any{&i, &t.oid, &kind, &persistence, &identity,
-		&t.usage, &t.selectable, &t.rowSecurity, &t.inherited}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{
+		&i, &t.oid, &kind, &persistence, &identity,
+		&t.usage, &t.selectable, &t.rowSecurity, &t.inherited,
+	}, func() error {
 		t.name = c.tables[i].name
 		t.kind, t.persistence, t.identity = kind[0], persistence[0], identity[0]
 		found := t

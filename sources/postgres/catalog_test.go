@@ -16,7 +16,6 @@ import (
 	"tailstock/internal/testenv"
 )
 
-//nolint:gochecknoglobals // a flag of the test binary
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // golden compares got with a file under testdata.
@@ -65,43 +64,77 @@ func setupCases() []setupCase {
 	const app = "UPDATE stock SET qty = qty + 1; INSERT INTO stock VALUES (2); DELETE FROM stock WHERE id = 2"
 	return []setupCase{
 		{name: "all is well", schema: setupStock, publication: "CREATE PUBLICATION $pub FOR TABLE stock", grant: "stock", tables: []string{stock}},
-		{name: "no publication", schema: setupStock + `CREATE TABLE "Odd ""name" (id int PRIMARY KEY); CREATE TABLE "order" (id int PRIMARY KEY)`,
-			grant: `stock, "Odd ""name", "order"`, tables: []string{stock, `public."Odd ""name": id`, "public.order: id"}, mended: true, application: app},
-		{name: "no publication, and a table without a key", schema: setupStock + "CREATE TABLE heap (a int); INSERT INTO heap VALUES (1)",
-			grant: "stock, heap", tables: []string{stock, "public.heap: a"}, application: app + "; UPDATE heap SET a = 2"},
-		{name: "no publication, only a table without a key", schema: "CREATE TABLE heap (a int); INSERT INTO heap VALUES (1)",
-			grant: "heap", tables: []string{"public.heap: a"}, application: "UPDATE heap SET a = 2"},
-		{name: "no publication, and partitions", schema: `CREATE TABLE m (id int, at int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+		{
+			name: "no publication", schema: setupStock + `CREATE TABLE "Odd ""name" (id int PRIMARY KEY); CREATE TABLE "order" (id int PRIMARY KEY)`,
+			grant: `stock, "Odd ""name", "order"`, tables: []string{stock, `public."Odd ""name": id`, "public.order: id"}, mended: true, application: app,
+		},
+		{
+			name: "no publication, and a table without a key", schema: setupStock + "CREATE TABLE heap (a int); INSERT INTO heap VALUES (1)",
+			grant: "stock, heap", tables: []string{stock, "public.heap: a"}, application: app + "; UPDATE heap SET a = 2",
+		},
+		{
+			name: "no publication, only a table without a key", schema: "CREATE TABLE heap (a int); INSERT INTO heap VALUES (1)",
+			grant: "heap", tables: []string{"public.heap: a"}, application: "UPDATE heap SET a = 2",
+		},
+		{
+			name: "no publication, and partitions", schema: `CREATE TABLE m (id int, at int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 			CREATE TABLE m1 PARTITION OF m FOR VALUES FROM (0) TO (10)`, grant: "m", tables: []string{"public.m: id"},
-			mended: true, application: "INSERT INTO m VALUES (1, 1); UPDATE m SET id = 2; DELETE FROM m"},
-		{name: "table not published", schema: setupStock + "CREATE TABLE other (id int PRIMARY KEY)",
-			publication: "CREATE PUBLICATION $pub FOR TABLE other", grant: "stock", tables: []string{stock}, mended: true, application: app},
-		{name: "parent table not published, and its child has no key", schema: setupStock + "CREATE TABLE child () INHERITS (stock); INSERT INTO child VALUES (7)",
-			publication: "CREATE PUBLICATION $pub", grant: "stock", tables: []string{stock}, mended: true, application: "UPDATE stock SET qty = 3; DELETE FROM child"},
-		{name: "unknown table", schema: setupStock + "CREATE SCHEMA wms; CREATE TABLE wms.bin_stock (id int PRIMARY KEY)",
-			publication: "CREATE PUBLICATION $pub FOR TABLE stock", grant: "stock", tables: []string{"public.stocks: sku", "public.bin_stock: id", "stock: sku", "nowhere.at_all: x"}},
+			mended: true, application: "INSERT INTO m VALUES (1, 1); UPDATE m SET id = 2; DELETE FROM m",
+		},
+		{
+			name: "table not published", schema: setupStock + "CREATE TABLE other (id int PRIMARY KEY)",
+			publication: "CREATE PUBLICATION $pub FOR TABLE other", grant: "stock", tables: []string{stock}, mended: true, application: app,
+		},
+		{
+			name: "parent table not published, and its child has no key", schema: setupStock + "CREATE TABLE child () INHERITS (stock); INSERT INTO child VALUES (7)",
+			publication: "CREATE PUBLICATION $pub", grant: "stock", tables: []string{stock}, mended: true, application: "UPDATE stock SET qty = 3; DELETE FROM child",
+		},
+		{
+			name: "unknown table", schema: setupStock + "CREATE SCHEMA wms; CREATE TABLE wms.bin_stock (id int PRIMARY KEY)",
+			publication: "CREATE PUBLICATION $pub FOR TABLE stock", grant: "stock", tables: []string{"public.stocks: sku", "public.bin_stock: id", "stock: sku", "nowhere.at_all: x"},
+		},
 		{name: "unknown column", schema: setupStock, publication: "CREATE PUBLICATION $pub FOR TABLE stock", grant: "stock", tables: []string{"public.stock: SKU, qti, zzz"}},
-		{name: "view", schema: setupStock + "CREATE VIEW v AS SELECT * FROM stock; CREATE MATERIALIZED VIEW m AS SELECT 1 AS a; CREATE SEQUENCE s",
-			publication: "CREATE PUBLICATION $pub FOR TABLE stock", tables: []string{"public.v: id", "public.m: a", "public.s: x", "public.stock_pkey: id", "pg_catalog.pg_class: oid"}},
-		{name: "foreign table", schema: "CREATE EXTENSION postgres_fdw; CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw; CREATE FOREIGN TABLE f (id int) SERVER s",
-			publication: "CREATE PUBLICATION $pub", tables: []string{"public.f: id"}},
-		{name: "unlogged table", schema: "CREATE UNLOGGED TABLE u (id int PRIMARY KEY)", publication: "CREATE PUBLICATION $pub",
-			grant: "u", tables: []string{"public.u: id"}, mended: true, application: "INSERT INTO u VALUES (1); UPDATE u SET id = 2; DELETE FROM u"},
-		{name: "no right to read", schema: setupStock + `CREATE SCHEMA "W"; CREATE TABLE "W".bin (id int PRIMARY KEY, sku text)`,
-			publication: `CREATE PUBLICATION $pub FOR TABLE stock, "W".bin`, tables: []string{stock, "W.bin: sku"}, mended: true, application: app},
-		{name: "right to read the captured columns", schema: setupStock + "GRANT SELECT (id, sku, qty) ON stock TO $role",
-			publication: `CREATE PUBLICATION $pub FOR TABLE stock`, tables: []string{stock}},
-		{name: "row-level security", schema: setupStock + "ALTER TABLE stock ENABLE ROW LEVEL SECURITY", publication: "CREATE PUBLICATION $pub FOR TABLE stock",
-			grant: "stock", tables: []string{stock}, mended: true, application: app},
-		{name: "insert only publication", schema: setupStock, publication: "CREATE PUBLICATION $pub FOR TABLE stock WITH (publish = 'insert')",
-			grant: "stock", tables: []string{stock}, mended: true, application: app},
-		{name: "insert only publication of a table without a key", schema: setupStock + "CREATE TABLE audit (a int); INSERT INTO audit VALUES (1)",
+		{
+			name: "view", schema: setupStock + "CREATE VIEW v AS SELECT * FROM stock; CREATE MATERIALIZED VIEW m AS SELECT 1 AS a; CREATE SEQUENCE s",
+			publication: "CREATE PUBLICATION $pub FOR TABLE stock", tables: []string{"public.v: id", "public.m: a", "public.s: x", "public.stock_pkey: id", "pg_catalog.pg_class: oid"},
+		},
+		{
+			name: "foreign table", schema: "CREATE EXTENSION postgres_fdw; CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw; CREATE FOREIGN TABLE f (id int) SERVER s",
+			publication: "CREATE PUBLICATION $pub", tables: []string{"public.f: id"},
+		},
+		{
+			name: "unlogged table", schema: "CREATE UNLOGGED TABLE u (id int PRIMARY KEY)", publication: "CREATE PUBLICATION $pub",
+			grant: "u", tables: []string{"public.u: id"}, mended: true, application: "INSERT INTO u VALUES (1); UPDATE u SET id = 2; DELETE FROM u",
+		},
+		{
+			name: "no right to read", schema: setupStock + `CREATE SCHEMA "W"; CREATE TABLE "W".bin (id int PRIMARY KEY, sku text)`,
+			publication: `CREATE PUBLICATION $pub FOR TABLE stock, "W".bin`, tables: []string{stock, "W.bin: sku"}, mended: true, application: app,
+		},
+		{
+			name: "right to read the captured columns", schema: setupStock + "GRANT SELECT (id, sku, qty) ON stock TO $role",
+			publication: `CREATE PUBLICATION $pub FOR TABLE stock`, tables: []string{stock},
+		},
+		{
+			name: "row-level security", schema: setupStock + "ALTER TABLE stock ENABLE ROW LEVEL SECURITY", publication: "CREATE PUBLICATION $pub FOR TABLE stock",
+			grant: "stock", tables: []string{stock}, mended: true, application: app,
+		},
+		{
+			name: "insert only publication", schema: setupStock, publication: "CREATE PUBLICATION $pub FOR TABLE stock WITH (publish = 'insert')",
+			grant: "stock", tables: []string{stock}, mended: true, application: app,
+		},
+		{
+			name: "insert only publication of a table without a key", schema: setupStock + "CREATE TABLE audit (a int); INSERT INTO audit VALUES (1)",
 			publication: "CREATE PUBLICATION $pub FOR TABLE stock, audit WITH (publish = 'insert')",
-			grant:       "stock", tables: []string{stock}, mended: true, application: app + "; UPDATE audit SET a = 2"},
-		{name: "no truncate", schema: setupStock, publication: "CREATE PUBLICATION $pub FOR TABLE stock WITH (publish = 'insert, update, delete')",
-			grant: "stock", tables: []string{stock}, mended: true, application: app},
-		{name: "column list", since: 15, schema: setupStock, publication: "CREATE PUBLICATION $pub FOR TABLE stock (id, sku) WHERE (id > 0)",
-			grant: "stock", tables: []string{stock}, mended: true, application: app},
+			grant:       "stock", tables: []string{stock}, mended: true, application: app + "; UPDATE audit SET a = 2",
+		},
+		{
+			name: "no truncate", schema: setupStock, publication: "CREATE PUBLICATION $pub FOR TABLE stock WITH (publish = 'insert, update, delete')",
+			grant: "stock", tables: []string{stock}, mended: true, application: app,
+		},
+		{
+			name: "column list", since: 15, schema: setupStock, publication: "CREATE PUBLICATION $pub FOR TABLE stock (id, sku) WHERE (id > 0)",
+			grant: "stock", tables: []string{stock}, mended: true, application: app,
+		},
 		{name: "row filter", since: 15, schema: setupStock, publication: "CREATE PUBLICATION $pub FOR TABLE stock WHERE (id > 5)", grant: "stock", tables: []string{stock}},
 	}
 }
@@ -113,25 +146,37 @@ func keyCases() []setupCase {
 	return []setupCase{
 		{name: "key: none", schema: "CREATE TABLE t (a int, b int)", publication: published, grant: "t", tables: []string{a}},
 		{name: "key: deferrable primary key", schema: "CREATE TABLE t (a int PRIMARY KEY DEFERRABLE, b int)", publication: published, grant: "t", tables: []string{a}},
-		{name: "key: unique index", schema: "CREATE TABLE t (a int NOT NULL, b int); CREATE UNIQUE INDEX t_a ON t (a)",
-			publication: "CREATE PUBLICATION $pub", grant: "t", tables: []string{a}, mended: true, application: app},
-		{name: "key: indexes that are none", schema: `CREATE TABLE t (a int NOT NULL, b int); CREATE UNIQUE INDEX t1 ON t (b);
+		{
+			name: "key: unique index", schema: "CREATE TABLE t (a int NOT NULL, b int); CREATE UNIQUE INDEX t_a ON t (a)",
+			publication: "CREATE PUBLICATION $pub", grant: "t", tables: []string{a}, mended: true, application: app,
+		},
+		{
+			name: "key: indexes that are none", schema: `CREATE TABLE t (a int NOT NULL, b int); CREATE UNIQUE INDEX t1 ON t (b);
 			CREATE UNIQUE INDEX t2 ON t (a) WHERE a > 0; CREATE UNIQUE INDEX t3 ON t ((a + 1)); CREATE INDEX t4 ON t (a)`,
-			publication: "CREATE PUBLICATION $pub", grant: "t", tables: []string{a}, application: app},
-		{name: "key: nothing, with a primary key", schema: "CREATE TABLE t (a int PRIMARY KEY, b int); ALTER TABLE t REPLICA IDENTITY NOTHING",
-			publication: "CREATE PUBLICATION $pub", grant: "t", tables: []string{a}, mended: true, application: app},
-		{name: "key: nothing", schema: "CREATE TABLE t (a int, b int); ALTER TABLE t REPLICA IDENTITY NOTHING",
-			publication: "CREATE PUBLICATION $pub", grant: "t", tables: []string{a}, application: app},
+			publication: "CREATE PUBLICATION $pub", grant: "t", tables: []string{a}, application: app,
+		},
+		{
+			name: "key: nothing, with a primary key", schema: "CREATE TABLE t (a int PRIMARY KEY, b int); ALTER TABLE t REPLICA IDENTITY NOTHING",
+			publication: "CREATE PUBLICATION $pub", grant: "t", tables: []string{a}, mended: true, application: app,
+		},
+		{
+			name: "key: nothing", schema: "CREATE TABLE t (a int, b int); ALTER TABLE t REPLICA IDENTITY NOTHING",
+			publication: "CREATE PUBLICATION $pub", grant: "t", tables: []string{a}, application: app,
+		},
 		{name: "key: index", schema: `CREATE TABLE t (a int PRIMARY KEY, b int NOT NULL, c int NOT NULL); CREATE UNIQUE INDEX t_cb ON t (c, b) INCLUDE (a);
 			ALTER TABLE t REPLICA IDENTITY USING INDEX t_cb`, publication: published, grant: "t", tables: []string{a}},
 		{name: "key: index is gone", schema: `CREATE TABLE t (a int NOT NULL, b int); CREATE UNIQUE INDEX t_a ON t (a);
 			ALTER TABLE t REPLICA IDENTITY USING INDEX t_a; DROP INDEX t_a`, publication: "CREATE PUBLICATION $pub", grant: "t", tables: []string{a}, application: app},
-		{name: "key: full with a primary key", schema: "CREATE TABLE t (a int, b int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY FULL",
-			publication: published, grant: "t", tables: []string{a}},
+		{
+			name: "key: full with a primary key", schema: "CREATE TABLE t (a int, b int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY FULL",
+			publication: published, grant: "t", tables: []string{a},
+		},
 		{name: "key: full with unique indexes", schema: `CREATE TABLE t (a int NOT NULL, b int NOT NULL); CREATE UNIQUE INDEX z ON t (a); CREATE UNIQUE INDEX y ON t (b, a);
 			ALTER TABLE t REPLICA IDENTITY FULL`, publication: published, grant: "t", tables: []string{a}},
-		{name: "key: full without", schema: "CREATE TABLE t (a int, b int); ALTER TABLE t REPLICA IDENTITY FULL",
-			publication: published, grant: "t", tables: []string{a}, application: app},
+		{
+			name: "key: full without", schema: "CREATE TABLE t (a int, b int); ALTER TABLE t REPLICA IDENTITY FULL",
+			publication: published, grant: "t", tables: []string{a}, application: app,
+		},
 	}
 }
 
@@ -146,24 +191,38 @@ func partitionCases() []setupCase {
 		{name: "partitions: by the root", schema: parts, publication: "CREATE PUBLICATION $pub FOR TABLE m WITH (publish_via_partition_root)", grant: "m", tables: m},
 		{name: "partitions: by themselves", schema: parts, publication: "CREATE PUBLICATION $pub FOR TABLE m", grant: "m", tables: m},
 		{name: "partitions: one is missing", schema: parts, publication: "CREATE PUBLICATION $pub FOR TABLE m1", grant: "m", tables: m, mended: true, application: app},
-		{name: "partitions: none yet", schema: "CREATE TABLE m (id int PRIMARY KEY, qty int) PARTITION BY RANGE (id)",
-			publication: "CREATE PUBLICATION $pub FOR TABLE m", grant: "m", tables: m, mended: true, application: "SELECT"},
-		{name: "partitions: a foreign one", schema: `CREATE TABLE m (id int, at int, qty int) PARTITION BY RANGE (at);
+		{
+			name: "partitions: none yet", schema: "CREATE TABLE m (id int PRIMARY KEY, qty int) PARTITION BY RANGE (id)",
+			publication: "CREATE PUBLICATION $pub FOR TABLE m", grant: "m", tables: m, mended: true, application: "SELECT",
+		},
+		{
+			name: "partitions: a foreign one", schema: `CREATE TABLE m (id int, at int, qty int) PARTITION BY RANGE (at);
 			CREATE TABLE m1 PARTITION OF m FOR VALUES FROM (0) TO (10); CREATE EXTENSION postgres_fdw; CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw;
 			CREATE FOREIGN TABLE m3 PARTITION OF m FOR VALUES FROM (20) TO (30) SERVER s`,
-			publication: "CREATE PUBLICATION $pub FOR TABLE m1", grant: "m", tables: m},
-		{name: "partitions: another identity", schema: parts + "ALTER TABLE m1 REPLICA IDENTITY NOTHING",
-			publication: "CREATE PUBLICATION $pub", grant: "m", tables: m, mended: true, application: app},
-		{name: "partitions: another index", schema: parts + "ALTER TABLE m1 ALTER qty SET NOT NULL; CREATE UNIQUE INDEX q ON m1 (qty); ALTER TABLE m1 REPLICA IDENTITY USING INDEX q",
-			publication: "CREATE PUBLICATION $pub FOR TABLE m", grant: "m", tables: m, mended: true, application: app},
-		{name: "partitions: a leaf of a root that is published", schema: parts, publication: "CREATE PUBLICATION $pub FOR TABLE m WITH (publish_via_partition_root)",
-			grant: "m1", tables: []string{"public.m1: qty"}},
+			publication: "CREATE PUBLICATION $pub FOR TABLE m1", grant: "m", tables: m,
+		},
+		{
+			name: "partitions: another identity", schema: parts + "ALTER TABLE m1 REPLICA IDENTITY NOTHING",
+			publication: "CREATE PUBLICATION $pub", grant: "m", tables: m, mended: true, application: app,
+		},
+		{
+			name: "partitions: another index", schema: parts + "ALTER TABLE m1 ALTER qty SET NOT NULL; CREATE UNIQUE INDEX q ON m1 (qty); ALTER TABLE m1 REPLICA IDENTITY USING INDEX q",
+			publication: "CREATE PUBLICATION $pub FOR TABLE m", grant: "m", tables: m, mended: true, application: app,
+		},
+		{
+			name: "partitions: a leaf of a root that is published", schema: parts, publication: "CREATE PUBLICATION $pub FOR TABLE m WITH (publish_via_partition_root)",
+			grant: "m1", tables: []string{"public.m1: qty"},
+		},
 		{name: "partitions: a leaf alone", schema: parts, publication: "CREATE PUBLICATION $pub FOR TABLE m", grant: "m1", tables: []string{"public.m1: qty"}},
 		{name: "partitions: root and leaf", schema: parts, publication: "CREATE PUBLICATION $pub FOR TABLE m", grant: "m, m1", tables: []string{"public.m: qty", "public.m1: qty"}},
-		{name: "partitions: column list", since: 15, schema: parts, publication: "CREATE PUBLICATION $pub FOR TABLE m (id, at) WITH (publish_via_partition_root)",
-			grant: "m", tables: m, mended: true, application: app},
-		{name: "partitions: column list of one", since: 15, schema: parts, publication: "CREATE PUBLICATION $pub FOR TABLE m1 (id, at) WHERE (at > 0), m21",
-			grant: "m", tables: m, mended: true, application: app},
+		{
+			name: "partitions: column list", since: 15, schema: parts, publication: "CREATE PUBLICATION $pub FOR TABLE m (id, at) WITH (publish_via_partition_root)",
+			grant: "m", tables: m, mended: true, application: app,
+		},
+		{
+			name: "partitions: column list of one", since: 15, schema: parts, publication: "CREATE PUBLICATION $pub FOR TABLE m1 (id, at) WHERE (at > 0), m21",
+			grant: "m", tables: m, mended: true, application: app,
+		},
 	}
 }
 

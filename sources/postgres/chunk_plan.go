@@ -164,8 +164,10 @@ func (p *chunkPlan) readOrder(ctx context.Context, conn *pgx.Conn) error {
 	var schema string
 	var closed []string
 	var col orderColumn
-	_, err = pgx.ForEachRow(rows, []any{&index, &col.name, &col.typeName, &col.collation, &schema,
-		&col.less, &col.atMost, &col.equal, &col.greater, &closed}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{
+		&index, &col.name, &col.typeName, &col.collation, &schema,
+		&col.less, &col.atMost, &col.equal, &col.greater, &closed,
+	}, func() error {
 		if len(closed) > 0 {
 			return &cdc.SetupError{
 				Object:  "table " + p.relation.name.String(),

@@ -287,4 +287,3 @@ func TestChunkRights(t *testing.T) {
 		}
 	}
 }
-

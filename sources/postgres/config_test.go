@@ -43,8 +43,10 @@ func TestConfigReportsAllProblems(t *testing.T) {
 	if err == nil {
 		t.Fatal("was accepted")
 	}
-	for _, field := range []string{"dsn: ", "slot: ", "publication: ", "application_name: ", "status_interval: ",
-		"connect_timeout: ", "part_rows: ", "part_bytes: ", "queue_bytes: ", "gulp_wait: "} {
+	for _, field := range []string{
+		"dsn: ", "slot: ", "publication: ", "application_name: ", "status_interval: ",
+		"connect_timeout: ", "part_rows: ", "part_bytes: ", "queue_bytes: ", "gulp_wait: ",
+	} {
 		if !strings.Contains("\n"+err.Error(), "\n"+field) {
 			t.Errorf("no problem of %sin\n%v", field, err)
 		}

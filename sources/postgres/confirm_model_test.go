@@ -64,7 +64,7 @@ func TestConfirmationModel(t *testing.T) {
 					start := end + lsn(rapid.IntRange(0, 10).Draw(t, "gap"))
 					end = start + 10
 					commits = append(commits, commit{x, start, end, false})
-					c.committed(uint32(x), start, end) //nolint:gosec // as on the wire
+					c.committed(uint32(x), start, end)
 					return
 				}
 			},
@@ -136,12 +136,12 @@ func TestConfirmationIsBounded(t *testing.T) {
 	room := true
 	n := 0
 	for ; room; n++ {
-		room = c.committed(uint32(10+n), lsn(10+n), lsn(11+n)) //nolint:gosec // small
+		room = c.committed(uint32(10+n), lsn(10+n), lsn(11+n))
 	}
 	if n != maxUnseen {
 		t.Errorf("was full after %d commits, want %d", n, maxUnseen)
 	}
-	c.observe(snapshot{uint64(10 + n - 1), uint64(10 + n), nil}) //nolint:gosec // small
+	c.observe(snapshot{uint64(10 + n - 1), uint64(10 + n), nil})
 	if c.pending() != 0 {
 		t.Errorf("%d commits pending after all became visible", c.pending())
 	}

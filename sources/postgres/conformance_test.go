@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"log/slog"
@@ -22,16 +23,23 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	sourcetest.Run(t, sourcetest.Harness{
-		Features: sourcetest.Features{TruncateInTransaction: true, OmitsLargeValues: true, DiscardsConfirmedLog: true},
+		Features: sourcetest.Features{TruncateInTransaction: true, OmitsLargeValues: true, DiscardsConfirmedLog: true, StreamsBeforeVisible: true},
 		Dialect: sourcetest.Dialect{
 			UUID: "uuid", LargeText: "text",
 			AlterType: func(table, column, newType string) string {
 				return fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s", table, column, newType)
 			},
+			LazyCommit: "SET LOCAL synchronous_commit = off",
+			Prepared: func(name string, statements []string) (prepare []string, commit, abort string) {
+				prepare = append(append([]string{"BEGIN"}, statements...), "PREPARE TRANSACTION '"+name+"'")
+				return prepare, "COMMIT PREPARED '" + name + "'", "ROLLBACK"
+			},
 		},
 		PartRows: conformancePartRows,
 		Start: func(t *testing.T) *sourcetest.Server {
-			return conformanceServer(t, testenv.Postgres(t))
+			return conformanceServer(t, testenv.Postgres(t, func(o *privateserver.PostgresOptions) {
+				o.Settings = map[string]string{"max_prepared_transactions": "20"}
+			}))
 		},
 		StartOther: func(t *testing.T) *sourcetest.Server {
 			return conformanceServer(t, strangeServer(t))
@@ -79,6 +87,7 @@ func conformanceServer(t *testing.T, server *privateserver.Postgres) *sourcetest
 		Sessions: func(t testing.TB) int {
 			return int(c.number(t, "SELECT count(*) FROM pg_stat_activity WHERE application_name = '"+conformanceName+"'"))
 		},
+		Hang: c.hang,
 		Retained: func(t testing.TB) int64 {
 			return c.number(t, "SELECT pg_current_wal_lsn() - confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '"+conformanceName+"'")
 		},
@@ -117,6 +126,24 @@ func (c *conformance) open(t testing.TB, wanted cdc.Wanted) sourcetest.Source {
 		return s
 	}
 	return sabotaged(open(wanted), open, wanted)
+}
+
+// hang makes commits wait for a synchronous standby that does not exist.
+func (c *conformance) hang(t testing.TB) (release func()) {
+	set := func(value string) {
+		ctx := context.WithoutCancel(t.Context())
+		for _, sql := range []string{"ALTER SYSTEM SET synchronous_standby_names = '" + value + "'", "SELECT pg_reload_conf()"} {
+			if _, err := c.db.ExecContext(ctx, sql); err != nil {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+	}
+	set("nosuch")
+	testenv.Eventually(t, patience, func() bool {
+		var value string
+		return c.db.QueryRowContext(t.Context(), "SHOW synchronous_standby_names").Scan(&value) == nil && value == "nosuch"
+	}, nil)
+	return func() { set("") }
 }
 
 func (c *conformance) stop(t testing.TB) {

@@ -12,7 +12,7 @@ type lsn = pglogrepl.LSN
 
 // appendLSN appends the text that PostgreSQL has for p, such as 0/30003C0.
 func appendLSN(b []byte, p lsn) []byte {
-	b = appendHex(b, uint32(p>>32)) //nolint:gosec // the upper half
+	b = appendHex(b, uint32(p>>32))
 	b = append(b, '/')
 	return appendHex(b, uint32(p)) //nolint:gosec // the lower half
 }

@@ -39,8 +39,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.transactions, m.changes, m.received, m.lag,
-		m.retained, m.unconfirmed, m.safe, m.unseen, m.gulps} {
+	for _, c := range []prometheus.Collector{
+		m.transactions, m.changes, m.received, m.lag,
+		m.retained, m.unconfirmed, m.safe, m.unseen, m.gulps,
+	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

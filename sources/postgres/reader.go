@@ -73,7 +73,7 @@ func (r *reader) loop(ctx context.Context) error {
 			return err
 		}
 		if r.gulp() {
-			time.Sleep(r.cfg.GulpWait)
+			time.Sleep(r.cfg.GulpWait) //nolint:forbidigo // the socket fills meanwhile: that is the point
 		}
 		before := r.stream.received
 		if err := r.stream.fill(ctx, r.nextTick); err != nil && !errors.Is(err, errIdle) {

@@ -151,7 +151,7 @@ func TestRefusedSessions(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t, plainStock, "stock")
 	db.exec(`CREATE ROLE ` + db.name + `_plain LOGIN`)
-	t.Cleanup(func() { db.conn.Exec(context.Background(), `DROP ROLE `+db.name+`_plain`) }) //nolint:errcheck // the server goes away
+	t.Cleanup(func() { db.conn.Exec(context.Background(), `DROP ROLE `+db.name+`_plain`) })
 	for name, change := range map[string]func(u *url.URL){
 		"role without REPLICATION": func(u *url.URL) { u.User = url.User(db.name + "_plain") },
 		"unknown role":             func(u *url.URL) { u.User = url.UserPassword("nobody_of_that_name", "hunter2") },

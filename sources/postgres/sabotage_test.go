@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/sources/sourcetest"
 )
@@ -32,6 +33,13 @@ func TestConformanceCatches(t *testing.T) {
 		"confirm":  "Confirm",
 		"curious":  "OnlyWanted",
 		"stale":    "Workload",
+		"unmarked": "LoadInvisible",
+		"mute":     "LoadIdle",
+		"blind":    "Load",
+		"hasty":    "Load",
+		"short":    "Load",
+		"round":    "ChunkValues",
+		"keyless":  "ReadKeys",
 	} {
 		t.Run(sabotage, func(t *testing.T) {
 			t.Parallel()
@@ -69,6 +77,8 @@ type saboteur struct {
 	// held are transactions that come later than they should.
 	held  []*cdc.Transaction
 	count int
+	// mark is the first one.
+	mark backfill.Mark
 }
 
 func (s *saboteur) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc) error {
@@ -76,6 +86,9 @@ func (s *saboteur) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc)
 	return s.Source.Tail(ctx, from, func(ctx context.Context, t *cdc.Transaction) error {
 		if !t.Progress() {
 			s.count++
+		}
+		if s.mark == nil {
+			s.mark = s.Source.Mark()
 		}
 		return s.emit(ctx, t, emit)
 	})
@@ -157,6 +170,56 @@ func (s *saboteur) hold(ctx context.Context, t *cdc.Transaction, emit cdc.EmitFu
 	}
 	return nil
 }
+
+// Mark forgets, if that is the sabotage, what became invisible since the first mark.
+func (s *saboteur) Mark() backfill.Mark {
+	if s.kind != "unmarked" {
+		return s.Source.Mark()
+	}
+	return s.mark
+}
+
+// Nudge does nothing, if that is the sabotage.
+func (s *saboteur) Nudge() {
+	if s.kind != "mute" {
+		s.Source.Nudge()
+	}
+}
+
+// Read reads something else than what is there, or tells another moment.
+func (s *saboteur) Read(ctx context.Context, mark backfill.Mark, r backfill.Request) (*backfill.Chunk, error) {
+	c, err := s.Source.Read(ctx, mark, r)
+	if err != nil {
+		return nil, err
+	}
+	switch s.kind {
+	case "blind", "hasty":
+		c.View = dishonest{c.View, s.kind}
+	case "short":
+		if n := len(c.Rows); n == r.Limit {
+			c.Rows[n-2] = c.Rows[n-1]
+		}
+	case "round":
+		for _, row := range c.Rows {
+			row[1] = cdc.Text(strings.TrimSuffix(row[1].Text(), "0"))
+		}
+	case "keyless":
+		if len(c.Rows) > 0 && r.Keys != nil {
+			c.Rows = c.Rows[1:]
+		}
+	}
+	return c, nil
+}
+
+// dishonest is a view that says it saw everything, or is reached too early.
+type dishonest struct {
+	backfill.View
+	kind string
+}
+
+func (d dishonest) Sees(t *cdc.Transaction) bool { return d.kind == "blind" || d.View.Sees(t) }
+
+func (d dishonest) Reached(r cdc.Resume) bool { return d.kind == "hasty" || d.View.Reached(r) }
 
 // split delivers each change as a commit of its own.
 func (s *saboteur) split(ctx context.Context, t *cdc.Transaction, emit cdc.EmitFunc) error {

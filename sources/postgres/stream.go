@@ -137,7 +137,7 @@ func (s *stream) fill(ctx context.Context, deadline time.Time) error {
 			s.waited = s.lastRead.Sub(began)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return errIdle
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return fmt.Errorf("read from the server: %w", io.ErrUnexpectedEOF)
 		case err != nil:
 			return fmt.Errorf("read from the server: %w", err)

@@ -77,7 +77,7 @@ func (s *Source) follow(ctx context.Context, o *opened, emit cdc.EmitFunc) error
 		confirm: &s.confirm, pid: pid, observed: observed,
 	}
 	lookups := &lazyConn{open: func(ctx context.Context) (*pgx.Conn, error) { return s.cfg.connect(ctx) }}
-	defer lookups.close()
+	defer func() { _ = lookups.close() }() // nothing was written by it
 	binder := newBinder(s.plans.wantedNow(), o.catalog, newLookup(ctx, lookups, s.cfg), &s.tables)
 	r := &reader{
 		cfg: s.cfg, log: s.log, metrics: s.metrics, stream: stream, confirm: &s.confirm,

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -39,7 +40,7 @@ func parseToken(r cdc.Resume) (token, error) {
 	d.DisallowUnknownFields()
 	err := d.Decode(&j)
 	if err == nil {
-		if _, err = d.Token(); err == io.EOF {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
 			err = nil
 		} else {
 			err = fmt.Errorf("text behind the end")

@@ -20,18 +20,18 @@ type snapshot struct {
 
 // parseSnapshot reads the text form of pg_snapshot, xmin:xmax:xip,xip,...
 func parseSnapshot(s string) (snapshot, error) {
-	fail := func() (snapshot, error) { return snapshot{}, fmt.Errorf("%q is not a pg_snapshot", s) }
+	malformed := func() error { return fmt.Errorf("%q is not a pg_snapshot", s) }
 	parts := strings.Split(s, ":")
 	if len(parts) != 3 {
-		return fail()
+		return snapshot{}, malformed()
 	}
 	var snap snapshot
 	var err error
 	if snap.xmin, err = strconv.ParseUint(parts[0], 10, 64); err != nil {
-		return fail()
+		return snapshot{}, malformed()
 	}
 	if snap.xmax, err = strconv.ParseUint(parts[1], 10, 64); err != nil || snap.xmax < snap.xmin {
-		return fail()
+		return snapshot{}, malformed()
 	}
 	if parts[2] == "" {
 		return snap, nil
@@ -39,7 +39,7 @@ func parseSnapshot(s string) (snapshot, error) {
 	for text := range strings.SplitSeq(parts[2], ",") {
 		xid, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
-			return fail()
+			return snapshot{}, malformed()
 		}
 		snap.running = append(snap.running, xid)
 	}

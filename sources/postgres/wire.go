@@ -74,9 +74,6 @@ func (w *wire) text() string {
 	return s
 }
 
-// whole reports whether the message was read to its end and no further.
-func (w *wire) whole() bool { return !w.bad && len(w.b) == 0 }
-
 // serverTime is a moment by the server's clock, in microseconds since
 // 2000-01-01 UTC, the epoch of the protocol.
 type serverTime int64

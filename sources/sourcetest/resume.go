@@ -82,7 +82,7 @@ func testResumeUnderLoad(t *testing.T, h Harness) {
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's crashes
+	random := rand.New(rand.NewPCG(seed, 0))
 	kept := keepUntil(t, r, random, token, writers*each)
 	group.Wait()
 	for i, c := range commits(kept) {

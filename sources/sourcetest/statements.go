@@ -76,8 +76,10 @@ func (w *workload) statement() []string {
 	case 7:
 		return []string{fmt.Sprintf("UPDATE bin SET qty = qty + 0.001, sku = NULL WHERE site = '%s'", site)}
 	case 8:
-		return []string{fmt.Sprintf("DELETE FROM bin WHERE site = '%s'", site),
-			fmt.Sprintf("UPDATE bin SET site = '%s' WHERE site = 'DC1' AND bin = %d", site, id)}
+		return []string{
+			fmt.Sprintf("DELETE FROM bin WHERE site = '%s'", site),
+			fmt.Sprintf("UPDATE bin SET site = '%s' WHERE site = 'DC1' AND bin = %d", site, id),
+		}
 	case 9:
 		return []string{fmt.Sprintf("DELETE FROM bin WHERE bin > %d", id)}
 	default:

@@ -1,0 +1,398 @@
+package connector_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"sync"
+	"testing"
+	"time"
+
+	"tailstock/connector"
+	"tailstock/connector/cdc"
+	"tailstock/connector/inventory"
+)
+
+// memLog is a source's log with the state kept beside it, on a server that syncs
+// its files lazily: what is younger than delay may be lost.
+type memLog struct {
+	t     *testing.T
+	chaos *chaos
+	id    string
+	delay time.Duration
+
+	mu       sync.Mutex
+	messages []memMessage
+	last     uint64 // sequence
+	changed  chan struct{}
+	record   memRecord
+	older    memRecord // what record replaced
+	runs     []*memRun
+	rejects  map[string]bool
+	reports  map[string]connector.StoreReport
+	contents map[inventory.Position][sha256.Size]byte // of every position ever appended, also of lost ones
+}
+
+type memMessage struct {
+	inventory.Envelope
+	decoded  inventory.Message
+	sequence uint64
+	at       time.Time
+}
+
+// memRecord is what the state holds of the last run: its number, and the token
+// kept beside the tail.
+type memRecord struct {
+	run    uint64
+	tail   inventory.Position
+	resume cdc.Resume
+	at     time.Time
+}
+
+func newMemLog(t *testing.T, c *chaos) *memLog {
+	return &memLog{
+		t: t, chaos: c, id: "log", delay: confirmDelay, changed: make(chan struct{}),
+		rejects: make(map[string]bool), reports: make(map[string]connector.StoreReport),
+		contents: make(map[inventory.Position][sha256.Size]byte),
+	}
+}
+
+func (l *memLog) Begin(context.Context) (connector.Run, error) {
+	lostBefore, lostAfter := l.chaos.strike(), l.chaos.strike()
+	if lostBefore {
+		return nil, errInjected
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := connector.RunStart{LogID: l.id, ConfirmDelay: l.delay}
+	if n := len(l.messages); n > 0 {
+		s.Tail, s.Resume = l.messages[n-1].Position, l.messages[n-1].Resume
+	}
+	counts := l.record.resume != "" && l.record.tail == s.Tail
+	if counts {
+		s.Resume = l.record.resume
+	}
+	s.Run = max(s.Tail.Run+1, l.record.run+1, uint64(time.Now().UnixMilli()))
+	next := memRecord{s.Run, s.Tail, s.Resume, time.Now()}
+	if keepsToken && !counts && l.record.resume != "" {
+		next.tail, next.resume = l.record.tail, l.record.resume
+	}
+	l.write(next)
+	if lostAfter {
+		return nil, errInjected
+	}
+	r := &memRun{log: l, start: s, expect: l.last, acked: l.last}
+	l.runs = append(l.runs, r)
+	return r, nil
+}
+
+// keepsToken says that a run that does not use the token of the record leaves it there.
+const keepsToken = true
+
+// write replaces the record. mu must be held.
+func (l *memLog) write(r memRecord) { l.older, l.record = l.record, r }
+
+// loseTail drops what a lazily syncing server may lose in a power cut, of the
+// messages and of the state independently, and every run's connection. The first
+// message stays: a log that is lost altogether is another story.
+func (l *memLog) loseTail(rng *rand.Rand) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.runs {
+		r.dead = true
+	}
+	l.runs = nil
+	oldest := time.Now().Add(-l.delay)
+	keep := len(l.messages)
+	for keep > 1 && l.messages[keep-1].at.After(oldest) && rng.IntN(4) > 0 {
+		keep--
+	}
+	if keep < len(l.messages) {
+		l.last = l.messages[keep].sequence - 1
+		l.messages = slices.Clone(l.messages[:keep])
+	}
+	if l.record.at.After(oldest) && rng.IntN(2) == 0 {
+		l.record = l.older
+	}
+}
+
+// worst returns the place from which the next run reads after the worst loss
+// that may happen now.
+func (l *memLog) worst() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	oldest := time.Now().Add(-l.delay)
+	records := []memRecord{l.record}
+	if l.record.at.After(oldest) {
+		records = append(records, l.older)
+	}
+	worst := 1 << 30
+	for n := len(l.messages); n > 0; n-- {
+		m := &l.messages[n-1]
+		for _, r := range records {
+			resume := m.Resume
+			if r.resume != "" && r.tail == m.Position {
+				resume = r.resume
+			}
+			worst = min(worst, placeOf(resume))
+		}
+		if !m.at.After(oldest) {
+			break // this one stays
+		}
+	}
+	return worst
+}
+
+type memRun struct {
+	log    *memLog
+	start  connector.RunStart
+	expect uint64
+	acked  uint64
+	dead   bool
+}
+
+// memAck is answered after a little while.
+type memAck struct {
+	err  error
+	done func()
+}
+
+func (a memAck) Wait(ctx context.Context) error {
+	if err := pause(ctx, time.Millisecond); err != nil {
+		return err
+	}
+	if a.done != nil {
+		a.done()
+	}
+	return a.err
+}
+
+func (r *memRun) Start() connector.RunStart { return r.start }
+
+func (r *memRun) Append(_ context.Context, e inventory.Envelope) (connector.Ack, error) {
+	lostBefore, lostAfter := r.log.chaos.strike(), r.log.chaos.strike()
+	l := r.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.dead || lostBefore || l.last != r.expect {
+		r.dead = true
+		return memAck{err: errInjected}, nil
+	}
+	e.Body = slices.Clone(e.Body)
+	decoded, err := inventory.Decode(e)
+	if err != nil {
+		l.t.Errorf("append: %v", err)
+	}
+	l.last++
+	r.expect++
+	l.messages = append(l.messages, memMessage{Envelope: e, decoded: decoded, sequence: l.last, at: time.Now()})
+	l.examine(&l.messages[len(l.messages)-1])
+	close(l.changed)
+	l.changed = make(chan struct{})
+	if lostAfter { // stored, and the ack never comes
+		r.dead = true
+		return memAck{err: errInjected}, nil
+	}
+	sequence := l.last
+	return memAck{done: func() { l.mu.Lock(); r.acked = max(r.acked, sequence); l.mu.Unlock() }}, nil
+}
+
+// examine holds a new message to what every message must be. mu must be held.
+func (l *memLog) examine(m *memMessage) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %s", m.Previous, m.Resume, m.Body))
+	if held, ok := l.contents[m.Position]; ok && held != sum {
+		l.t.Errorf("position %s names two contents", m.Position)
+	}
+	l.contents[m.Position] = sum
+	if n := len(l.messages); n > 1 && l.messages[n-2].Position != m.Previous {
+		l.t.Errorf("message %s says that it follows %s, and it follows %s", m.Position, m.Previous, l.messages[n-2].Position)
+	}
+	if len(m.Body) > 640<<10 {
+		l.t.Errorf("message %s has %d bytes", m.Position, len(m.Body))
+	}
+	for _, c := range m.decoded.Commits {
+		for i := range c.Events {
+			if e := &c.Events[i]; e.Problem != nil && !l.rejects[string(e.Row)+" "+c.Transaction] {
+				l.t.Errorf("message %s steps over row %s of transaction %s, which is not among the rejects", m.Position, e.Row, c.Transaction)
+			}
+		}
+	}
+}
+
+func (r *memRun) Reject(_ context.Context, reject connector.Reject) error {
+	if r.log.chaos.strike() {
+		return errInjected
+	}
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	r.log.rejects[string(reject.Row)+" "+reject.Transaction] = true
+	return nil
+}
+
+func (r *memRun) Checkpoint(_ context.Context, tail inventory.Position, resume cdc.Resume) error {
+	lostBefore, lostAfter := r.log.chaos.strike(), r.log.chaos.strike()
+	l := r.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if lostBefore {
+		return errInjected
+	}
+	if l.record.run != r.start.Run {
+		return connector.ErrLeaseLost
+	}
+	l.write(memRecord{r.start.Run, tail, resume, time.Now()})
+	if lostAfter {
+		return errInjected
+	}
+	return nil
+}
+
+func (r *memRun) Check(context.Context) error {
+	if r.log.chaos.strike() {
+		return errInjected
+	}
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	if r.dead || r.log.last != r.expect {
+		return connector.ErrLogChanged
+	}
+	return nil
+}
+
+func (r *memRun) KeepMapping(context.Context, inventory.MappingID, []byte) error { return nil }
+
+// Purge removes what the store reported, only where the message there has
+// exactly the reported position, and never the newest.
+func (r *memRun) Purge(_ context.Context, keep time.Duration) (connector.Usage, error) {
+	if r.log.chaos.strike() {
+		return connector.Usage{}, errInjected
+	}
+	l := r.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	report, ok := l.reports["store"]
+	n := 0
+	for n < len(l.messages)-1 && l.messages[n].sequence <= report.Sequence && time.Since(l.messages[n].at) > keep {
+		n++
+	}
+	exact := slices.ContainsFunc(l.messages, func(m memMessage) bool {
+		return m.sequence == report.Sequence && m.Position == report.Position
+	})
+	if ok && exact && report.LogID == l.id {
+		l.messages = slices.Clone(l.messages[n:])
+	}
+	return connector.Usage{}, nil
+}
+
+func (r *memRun) Close() error {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	r.dead = true
+	return nil
+}
+
+// Report implements connector.Reporter.
+func (l *memLog) Report(_ context.Context, r connector.StoreReport) error {
+	if l.chaos.strike() {
+		return errInjected
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reports[r.Store] = r
+	return nil
+}
+
+// memLogReader reads by stream sequence once sought, as a consumer does, so that
+// a lost and rewritten tail leads it astray in just the way a real one is.
+type memLogReader struct {
+	log  *memLog
+	next uint64
+}
+
+func (l *memLog) open(context.Context) (connector.LogReader, error) {
+	if l.chaos.strike() {
+		return nil, errInjected
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == 0 {
+		return nil, connector.ErrNoLog
+	}
+	return &memLogReader{log: l, next: 1}, nil
+}
+
+func (r *memLogReader) Seek(_ context.Context, p inventory.Position, _ uint64) error {
+	if r.log.chaos.strike() {
+		return errInjected
+	}
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	r.next = r.log.last + 1
+	for _, m := range r.log.messages {
+		if p.Before(m.Position) {
+			r.next = m.sequence
+			break
+		}
+	}
+	return nil
+}
+
+func (r *memLogReader) Next(ctx context.Context, _ int, wait time.Duration) ([]connector.LogMessage, error) {
+	if r.log.chaos.strike() {
+		return nil, errInjected
+	}
+	until := time.After(wait)
+	for {
+		r.log.mu.Lock()
+		changed := r.log.changed
+		var out []connector.LogMessage
+		first := sort.Search(len(r.log.messages), func(i int) bool { return r.log.messages[i].sequence >= r.next })
+		for _, m := range r.log.messages[first:min(first+10, len(r.log.messages))] {
+			out = append(out, connector.LogMessage{Message: m.decoded, Sequence: m.sequence, Size: len(m.Body)})
+		}
+		r.log.mu.Unlock()
+		if len(out) > 0 {
+			r.next = out[len(out)-1].Sequence + 1
+			return out, nil
+		}
+		select {
+		case <-changed:
+		case <-until:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (r *memLogReader) Tail(context.Context) (connector.LogTail, error) {
+	if r.log.chaos.strike() {
+		return connector.LogTail{}, errInjected
+	}
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	t := connector.LogTail{ID: r.log.id, Last: r.log.last, Empty: len(r.log.messages) == 0}
+	if !t.Empty {
+		t.First = r.log.messages[0].sequence
+		t.OldestPrevious = r.log.messages[0].Previous
+		t.Position = r.log.messages[len(r.log.messages)-1].Position
+	}
+	return t, nil
+}
+
+func (r *memLogReader) Close() error { return nil }
+
+var errInjected = errors.New("injected failure")
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
