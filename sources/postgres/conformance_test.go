@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 		PartRows: conformancePartRows,
 		Start: func(t *testing.T) *sourcetest.Server {
 			return conformanceServer(t, testenv.Postgres(t, func(o *privateserver.PostgresOptions) {
-				o.Settings = map[string]string{"max_prepared_transactions": "20"}
+				o.Settings = map[string]string{"max_prepared_transactions": "20", "deadlock_timeout": "10ms"}
 			}))
 		},
 		StartOther: func(t *testing.T) *sourcetest.Server {

@@ -5,12 +5,15 @@ import (
 	"database/sql"
 	"testing"
 
+	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 )
 
 // Source is the part of an adapter that the engine uses. Its contract stands
 // at the engine's port of the same name.
 type Source interface {
+	backfill.Reader
+	Want(w cdc.Wanted)
 	Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc) error
 	Confirm(r cdc.Resume)
 	Complete(ctx context.Context, t *cdc.Transaction, rows []*cdc.NetChange) error
@@ -26,6 +29,8 @@ type Features struct {
 	OmitsLargeValues bool
 	// DiscardsConfirmedLog: the server keeps its log until it was confirmed.
 	DiscardsConfirmedLog bool
+	// StreamsBeforeVisible: a commit may be delivered long before other sessions see it.
+	StreamsBeforeVisible bool
 }
 
 // Harness is what an adapter brings.
@@ -48,6 +53,13 @@ type Dialect struct {
 	UUID, LargeText string
 	// AlterType changes the type of a column.
 	AlterType func(table, column, newType string) string
+	// LazyCommit makes the transaction that begins with it commit without
+	// waiting for the disk; empty if there is no such thing.
+	LazyCommit string
+	// Prepared returns what prepares a transaction of statements under a name on
+	// one connection, what commits it, and what gets rid of a transaction that
+	// could not be prepared; nil if the database has no such thing.
+	Prepared func(name string, statements []string) (prepare []string, commit, abort string)
 }
 
 // Server is a running server with one empty database.
@@ -72,6 +84,10 @@ type Server struct {
 	// Retained tells how many bytes of log the server keeps because nobody
 	// confirmed them. Only with DiscardsConfirmedLog.
 	Retained func(t testing.TB) int64
+	// Hang makes the commits that follow stay invisible, although they are
+	// delivered, until release is called, which may be called several times. Only
+	// with StreamsBeforeVisible.
+	Hang func(t testing.TB) (release func())
 }
 
 // Run asserts everything. Its tests run in parallel.
@@ -111,6 +127,11 @@ func Run(t *testing.T, h Harness) {
 		{"ServerRestart", testServerRestart},
 		{"OtherServer", testOtherServer},
 		{"Workload", testWorkload},
+		{"ChunkValues", testChunkValues},
+		{"ReadKeys", testReadKeys},
+		{"LoadIdle", testLoadIdle},
+		{"LoadInvisible", testLoadInvisible},
+		{"Load", testLoad},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

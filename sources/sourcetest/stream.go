@@ -134,6 +134,16 @@ func (s *stream) stop() {
 	}
 }
 
+// returned reports whether Tail has.
+func (s *stream) returned() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // ended waits until Tail has returned, and returns its error.
 func (s *stream) ended() error {
 	s.t.Helper()

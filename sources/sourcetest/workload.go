@@ -66,7 +66,7 @@ func workloadTables(r *rig) []*cdc.Table {
 }
 
 // selectRows reads a table as the fold has it.
-func selectRows(t *rapid.T, r *rig, table *cdc.Table) map[cdc.RowKey]string {
+func selectRows(t rapid.TB, r *rig, table *cdc.Table) map[cdc.RowKey]string {
 	t.Helper()
 	names := make([]string, len(table.Columns))
 	for i, c := range table.Columns {
