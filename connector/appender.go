@@ -64,6 +64,9 @@ type appender struct {
 	sent     chan sentMessage
 	quiet    chan struct{}
 	finished chan struct{}
+
+	// onAck is called after each acknowledgement. It must not block.
+	onAck func(inventory.Position)
 }
 
 type sentMessage struct {
@@ -87,6 +90,7 @@ func newAppender(source string, run Run, metrics *Metrics) *appender {
 		sent:     make(chan sentMessage, appendWindow),
 		quiet:    make(chan struct{}, 1),
 		finished: make(chan struct{}),
+		onAck:    func(inventory.Position) {},
 	}
 }
 
@@ -133,6 +137,82 @@ func (a *appender) feeds(ctx context.Context, start RunStart, names []inventory.
 	}
 	defer a.giveBack()
 	return a.send(ctx, inventory.AppendFeeds(nil, a.source, names), start.Resume)
+}
+
+// control appends a message by itself behind all that was taken, and returns its
+// position. It must be called at a boundary between commits.
+func (a *appender) control(ctx context.Context, body []byte) (inventory.Position, error) {
+	if err := a.take(ctx); err != nil {
+		return inventory.Position{}, err
+	}
+	defer a.giveBack()
+	if err := a.flushTurn(ctx); err != nil {
+		return inventory.Position{}, err
+	}
+	at := a.next
+	return at, a.send(ctx, body, a.reached())
+}
+
+// reached is the token after everything taken, at a boundary between commits. It
+// may be beyond that of the last message, and whatever follows must not fall
+// behind it: it may have been kept beside the tail, and confirmed.
+func (a *appender) reached() cdc.Resume {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.resume = a.seen
+	return a.seen
+}
+
+// readRows are rows that were read rather than streamed.
+type readRows struct {
+	// load is the load that they were read for, zero if for none; name stands for
+	// the transaction.
+	load   inventory.Position
+	name   string
+	readAt time.Time
+	events []inventory.Event
+	// rejects are those of the events that have a problem.
+	rejects []Reject
+}
+
+// maxReadEvents bounds a message of rows that were read: a store applies it
+// between two of the stream.
+const maxReadEvents = 500
+
+// rows appends rows behind all that was taken, in messages of their own. It must be
+// called at a boundary between commits.
+func (a *appender) rows(ctx context.Context, r *readRows) error {
+	if err := a.take(ctx); err != nil {
+		return err
+	}
+	defer a.giveBack()
+	if err := a.flushTurn(ctx); err != nil {
+		return err
+	}
+	a.rejected = append(a.rejected, r.rejects...)
+	resume := a.reached()
+	for rest := r.events; len(rest) > 0; {
+		a.body.StartRead(r.load, r.name, r.readAt, "")
+		n := 0
+		for n < len(rest) && n < maxReadEvents && (n == 0 || a.body.Len() < maxMessageBytes) {
+			a.body.Event(&rest[n])
+			n++
+		}
+		a.body.EndCommit(0, true)
+		rest = rest[n:]
+		if err := a.sendBody(ctx, resume); err != nil {
+			a.body.Reset()
+			return err
+		}
+	}
+	return nil
+}
+
+// acknowledged reports whether the message at p is durable.
+func (a *appender) acknowledged(p inventory.Position) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return p.Compare(a.tail) <= 0
 }
 
 // pass notes that the source moved on to r with nothing to append.
@@ -406,6 +486,7 @@ func (a *appender) collect(ctx context.Context) error {
 		}
 		a.acked(m)
 		<-a.slots
+		a.onAck(m.position)
 		if err := a.push(ctx); err != nil {
 			return err
 		}

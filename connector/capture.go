@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,6 +26,9 @@ type CaptureConfig struct {
 	// StopOnReject halts the capture at a row that cannot be mapped, instead of
 	// keeping the row among the rejects and going on.
 	StopOnReject bool
+	// HaltOnGap halts the capture when the source cannot deliver what comes next,
+	// instead of stating the gap in the log and loading the tables anew.
+	HaltOnGap bool
 	// Keep is how long applied messages stay in the log.
 	Keep    time.Duration
 	Metrics *Metrics
@@ -35,6 +39,11 @@ type CaptureConfig struct {
 // maps the rows and appends whole commits. The log's tail is its checkpoint.
 type Capture struct {
 	cfg CaptureConfig
+	// gap is a loss of continuity that has not been stated in the log yet.
+	gap *cdc.GapError
+	// formerly says that the run captures mappings which are not configured any more;
+	// plain that it must not, because they do not fit their tables.
+	formerly, plain bool
 }
 
 // NewCapture returns a Capture. It does nothing until Run.
@@ -51,11 +60,50 @@ const (
 // ends it appends what it has taken and waits for the acks; it returns nil, or why
 // it could not: the next run takes that again.
 func (c *Capture) Run(ctx context.Context, progress Progress) error {
+	for {
+		err := c.once(ctx, progress)
+		if !c.beginsAnew(ctx, err) {
+			return err
+		}
+	}
+}
+
+// beginsAnew decides whether another run is to begin at once after err.
+func (c *Capture) beginsAnew(ctx context.Context, err error) bool {
+	var gap *cdc.GapError
+	var setup *cdc.SetupError
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case errors.Is(err, errCapturedChanged):
+		return true
+	case errors.As(err, &gap) && c.gap == nil && !c.cfg.HaltOnGap:
+		c.cfg.Logger.ErrorContext(ctx, "changes of the source are lost; its tables are loaded anew", "error", err)
+		c.cfg.Metrics.gaps.WithLabelValues(c.cfg.Source).Inc()
+		c.gap = gap
+		return true
+	case errors.As(err, &setup) && !c.plain && c.formerly:
+		c.cfg.Logger.WarnContext(ctx, "a mapping of earlier does not fit any more: what it counts is stale until the load is done", "error", err)
+		c.plain = true
+		return true
+	}
+	return false
+}
+
+// errCapturedChanged ends a run that captures what nobody needs any more.
+var errCapturedChanged = errors.New("the captured set changed")
+
+// once is one run.
+func (c *Capture) once(ctx context.Context, progress Progress) error {
 	run, err := c.begin(ctx)
 	if err != nil {
 		return drained(ctx, err)
 	}
 	defer run.Close()
+	mappings, err := c.mappings(ctx, run)
+	if err != nil {
+		return drained(ctx, err)
+	}
 	c.cfg.Metrics.runs.WithLabelValues(c.cfg.Source).Inc()
 	start := run.Start()
 	progress.Set("run", start.Run)
@@ -63,11 +111,60 @@ func (c *Capture) Run(ctx context.Context, progress Progress) error {
 		"tail", start.Tail.String(), "resume", string(start.Resume))
 
 	s := &captureRun{
-		c: c, run: run, start: start, progress: progress,
-		derive: newDeriver(c.cfg.Mappings),
-		out:    newAppender(c.cfg.Source, run, c.cfg.Metrics),
+		c: c, run: run, start: start, progress: progress, mappings: mappings,
+		derive: newDeriver(mappings), configured: newDeriver(c.cfg.Mappings).feedNames(),
+		out: newAppender(c.cfg.Source, run, c.cfg.Metrics),
+	}
+	s.load = newLoader(s)
+	s.out.onAck = s.load.acked
+	if err := s.resumeLoad(ctx); err != nil {
+		return drained(ctx, err)
 	}
 	return s.work(ctx)
+}
+
+// mappings returns what the run captures: the configured mappings, and those under
+// which some store still counts a table, until their successors are loaded.
+func (c *Capture) mappings(ctx context.Context, run Run) ([]*mapping.Mapping, error) {
+	out := slices.Clone(c.cfg.Mappings)
+	c.formerly = false
+	if c.plain {
+		return out, nil
+	}
+	for _, f := range countedOtherwise(newDeriver(c.cfg.Mappings).feedNames(), run.Reports()) {
+		text, err := run.Mapping(ctx, f.Mapping)
+		if err != nil {
+			return nil, fmt.Errorf("read mapping %s of table %s: %w", f.Mapping, f.Table, err)
+		}
+		if text == nil {
+			continue // what it counts is stale until the load is done
+		}
+		m, err := mapping.Parse(text)
+		if err != nil {
+			c.cfg.Logger.WarnContext(ctx, "a mapping of earlier cannot be read: what it counts is stale until the load is done",
+				"table", f.Table, "mapping", string(f.Mapping), "error", err)
+			continue
+		}
+		out = append(out, m)
+		c.formerly = true
+	}
+	return out, nil
+}
+
+// wantedOf returns the columns that mappings name, by table.
+func wantedOf(mappings []*mapping.Mapping) cdc.Wanted {
+	wanted := make(cdc.Wanted)
+	for _, m := range mappings {
+		for _, column := range m.Columns() {
+			if !slices.Contains(wanted[m.Table()], column) {
+				wanted[m.Table()] = append(wanted[m.Table()], column)
+			}
+		}
+		if wanted[m.Table()] == nil {
+			wanted[m.Table()] = []string{}
+		}
+	}
+	return wanted
 }
 
 // begin begins a run under the lease.
@@ -94,8 +191,13 @@ type captureRun struct {
 	run      Run
 	start    RunStart
 	progress Progress
-	derive   *deriver
-	out      *appender
+	// mappings are those that the run captures, configured the feeds of those that
+	// are configured.
+	mappings   []*mapping.Mapping
+	configured []inventory.FeedName
+	derive     *deriver
+	out        *appender
+	load       *loader
 
 	net          cdc.Netter
 	noted        inventory.Position // the tail whose token was last noted as durable
@@ -122,6 +224,12 @@ func (s *captureRun) work(ctx context.Context) error {
 		return tailed
 	})
 	g.Go(func() error { return s.upkeep(working) })
+	for range loadTables {
+		reader := &chunkReader{source: s.c.cfg.Source, adapter: s.c.cfg.Adapter}
+		g.Go(func() error { return reader.run(working, s.load.request, s.load.results) })
+	}
+	g.Go(func() error { return s.load.pace(working) })
+	g.Go(func() error { return s.load.keepPlans(working) })
 	err := g.Wait()
 	var reject *RejectError
 	if errors.Is(err, errFinished) || errors.As(tailed, &reject) {
@@ -136,7 +244,13 @@ func (s *captureRun) tail(ctx, tailing, working context.Context) error {
 	if err := s.out.feeds(working, s.start, s.derive.feedNames()); err != nil {
 		return err
 	}
-	err := s.c.cfg.Adapter.Tail(tailing, s.start.Resume, s.emit)
+	s.c.cfg.Adapter.Want(wantedOf(s.mappings))
+	s.findGap()
+	from := s.start.Resume
+	if s.c.gap != nil {
+		from = ""
+	}
+	err := s.c.cfg.Adapter.Tail(tailing, from, s.emit)
 	var reject *RejectError
 	switch {
 	case ctx.Err() != nil:
@@ -166,13 +280,51 @@ var errNotDrained = fmt.Errorf("the log did not acknowledge within %s", drainTim
 // errFinished ends the goroutines of a run that has drained.
 var errFinished = errors.New("run finished")
 
+// findGap decides whether the run begins with a gap: the log lost its end, or an
+// earlier run ended before it had a token.
+func (s *captureRun) findGap() {
+	switch {
+	case s.c.gap != nil:
+	case s.start.Lost != "":
+		s.c.gap = &cdc.GapError{Reason: cdc.GapLogLost, Detail: s.start.Lost}
+	case s.start.Resume == "" && !s.start.Tail.IsZero():
+		s.c.gap = &cdc.GapError{Reason: cdc.GapLogLost, Detail: "an earlier run ended before it had read anything"}
+	}
+}
+
+// stateGap states the gap in the log, with the first token behind it.
+func (s *captureRun) stateGap(ctx context.Context) error {
+	gap := &inventory.SourceGap{Reason: string(s.c.gap.Reason), Detail: s.c.gap.Detail}
+	if _, err := s.out.control(ctx, inventory.AppendSourceGap(nil, s.c.cfg.Source, gap)); err != nil {
+		return err
+	}
+	s.c.gap = nil
+	return nil
+}
+
 // emit takes one transaction, or part of one, from the source.
 func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 	failpoint.Hit("capture.taken")
 	if t.Progress() {
 		s.out.pass(t.Resume)
+		if s.c.gap != nil {
+			if err := s.stateGap(ctx); err != nil {
+				return err
+			}
+		}
+		return s.load.step(ctx, t.Resume)
+	}
+	if err := s.take(ctx, t); err != nil {
+		return err
+	}
+	if !t.Last {
 		return nil
 	}
+	return s.load.step(ctx, t.Resume)
+}
+
+// take nets, maps and appends one transaction, or part of one.
+func (s *captureRun) take(ctx context.Context, t *cdc.Transaction) error {
 	changes, err := s.net.Net(t)
 	if err != nil {
 		return fmt.Errorf("net transaction %s: %w", t.ID, err)
@@ -180,6 +332,7 @@ func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 	if err := s.complete(ctx, t, changes); err != nil {
 		return err
 	}
+	s.load.record(t, changes)
 	for {
 		err := s.append(ctx, t, changes)
 		if err == nil {
@@ -312,6 +465,48 @@ func (s *captureRun) tend(ctx context.Context) error {
 	if now.Sub(s.lastPurged) >= purgeEvery {
 		s.lastPurged = now
 		s.purge(ctx)
+	}
+	return s.reconcile(ctx)
+}
+
+// reconcile has what stores lack loaded, and ends the run when it captures a
+// mapping that nobody counts any more.
+func (s *captureRun) reconcile(ctx context.Context) error {
+	barrier, idle := s.load.judges()
+	if !idle || !s.out.acknowledged(barrier) {
+		return nil
+	}
+	reports := s.run.Reports()
+	if w, ok := wanted(s.configured, reports, s.start.LogID, barrier); ok {
+		s.c.cfg.Logger.InfoContext(ctx, "tables must be loaded", "reason", w.reason, "tables", len(w.feeds), "stores", len(w.stores))
+		s.load.wishFor(w)
+		return nil
+	}
+	captured, needed := len(s.derive.feedNames()), len(s.configured)+len(countedOtherwise(s.configured, reports))
+	if captured > needed {
+		return errCapturedChanged
+	}
+	return nil
+}
+
+// resumeLoad goes on with the load that an earlier run left, if it still leads to
+// what is configured.
+func (s *captureRun) resumeLoad(ctx context.Context) error {
+	s.load.barrier = inventory.Position{Run: s.start.Run} // of the message that says what is captured
+	text, err := s.run.Plan(ctx)
+	if err != nil {
+		return fmt.Errorf("read plan of the load of source %s: %w", s.c.cfg.Source, err)
+	}
+	if text == nil || s.c.gap != nil || s.start.Lost != "" {
+		return nil
+	}
+	job, err := decodeLoad(text, s.mappings, s.configured)
+	if err != nil {
+		return err
+	}
+	if job != nil {
+		s.c.cfg.Logger.InfoContext(ctx, "load resumed", "load", job.id.String(), "reason", job.reason)
+		s.load.resume(job)
 	}
 	return nil
 }

@@ -16,6 +16,8 @@ type Metrics struct {
 	appendSeconds, capturedAge               *prometheus.HistogramVec
 	logBytes, logLimit, logUnapplied         *prometheus.GaugeVec
 
+	gaps, loads, chunks, chunkRows, chunkFailures, chunksReread *prometheus.CounterVec
+
 	seeks, rebases, slicedCommits, reportFailures *prometheus.CounterVec
 	delivered, contributions, cells               *prometheus.CounterVec
 	deliveredAge                                  *prometheus.HistogramVec
@@ -44,6 +46,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		logBytes:      f.gauges("log_bytes", "Size of the source's log."),
 		logLimit:      f.gauges("log_limit_bytes", "Largest size that the source's log may reach."),
 		logUnapplied:  f.gauges("log_unapplied_messages", "Messages that the slowest registered store has not applied."),
+
+		gaps:          f.counters("capture_gaps_total", "Losses of the source's continuity that were found."),
+		loads:         f.counters("load_completed_total", "Loads completed."),
+		chunks:        f.counters("load_chunks_total", "Chunks of rows that were read and appended."),
+		chunkRows:     f.counters("load_rows_total", "Rows that were read for loads."),
+		chunkFailures: f.counters("load_chunk_failures_total", "Chunks that could not be read, and were tried again."),
+		chunksReread:  f.counters("load_chunks_reread_total", "Chunks that were read again because the table changed too much meanwhile."),
 
 		seeks:          f.counters("deliver_seeks_total", "Times that a log was read again from the store's position."),
 		rebases:        f.counters("deliver_rebases_total", "Times that a store jumped over messages that its log had lost."),

@@ -69,6 +69,9 @@ type RunStart struct {
 	// Resume is where the source must go on: the token kept beside the tail if
 	// it counts, otherwise the tail's own. Empty if nothing was ever read.
 	Resume cdc.Resume
+	// Lost says that the log, or its end, is not what the last run left, so that
+	// there is no token to go on from; empty if all is well.
+	Lost string
 	// ConfirmDelay is how long a token must have been durable before the source
 	// may be told, because the server syncs its files lazily. Zero if it does not.
 	ConfirmDelay time.Duration
@@ -94,6 +97,17 @@ type Run interface {
 	Check(ctx context.Context) error
 	// KeepMapping stores the canonical text of a mapping under its id, before its first use.
 	KeepMapping(ctx context.Context, id inventory.MappingID, text []byte) error
+	// Mapping returns a mapping's canonical text, nil if it was never kept.
+	Mapping(ctx context.Context, id inventory.MappingID) ([]byte, error)
+	// KeepPlan keeps the plan of a load, with the position of the newest message
+	// that it rests on. An empty plan removes it. Compare-and-set under the lease.
+	KeepPlan(ctx context.Context, plan []byte, rests inventory.Position) error
+	// Plan returns the kept plan, nil if there is none or the log does not hold the
+	// message that it rests on.
+	Plan(ctx context.Context) ([]byte, error)
+	// Reports returns the newest report of every registered store about the source,
+	// as far as they have arrived. It does not block.
+	Reports() []StoreReport
 	// Purge removes what every registered store has applied and that is older
 	// than keep, and reports how full the log is.
 	Purge(ctx context.Context, keep time.Duration) (Usage, error)

@@ -48,6 +48,8 @@ const (
 	GapDiverged GapReason = "diverged"
 	// GapLogPurged: the server removed log that we have not read.
 	GapLogPurged GapReason = "log_purged"
+	// GapLogLost: our own log lost the messages from which to go on.
+	GapLogLost GapReason = "log_lost"
 	// GapSkipped: the server skipped changes, for want of the publication.
 	GapSkipped GapReason = "changes_skipped"
 )

@@ -78,8 +78,8 @@ func (r *run) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := judgeState(r.log.source, &record, held.found, info, tail); err != nil {
-		return err
+	if r.start.Lost = judgeState(&record, held.found, info, tail); r.start.Lost != "" {
+		tail.resume = ""
 	}
 	r.start = startRun(&record, tail, r.start, time.Now())
 	record = recordRun(&record, r.start)
@@ -94,7 +94,11 @@ func (r *run) begin(ctx context.Context) error {
 	if r.out, err = newPublisher(r.nc, r.closed, info.Config.Name, info.State.LastSeq); err != nil {
 		return err
 	}
-	return r.makeRoom(ctx, info)
+	if err := r.makeRoom(ctx, info); err != nil {
+		return err
+	}
+	r.listener, err = listen(ctx, r.state, r.closed, r.log.c.names, r.log.source)
+	return err
 }
 
 // open makes or checks the streams and learns the log's identity.
@@ -144,24 +148,20 @@ func (r *run) readTail(ctx context.Context, info *jetstream.StreamInfo) (logTail
 	return logTail{sequence: m.Sequence, position: e.Position, resume: e.Resume}, nil
 }
 
-// judgeState fails if the state remembers a log that is gone, or messages of
-// one that is now empty: with the newest message the checkpoint went, and to
-// begin anew in silence would skip what the source did meanwhile.
-func judgeState(source string, record *runRecord, found bool, info *jetstream.StreamInfo, tail logTail) error {
-	gap := func(format string, args ...any) error {
-		return &connector.LogGapError{Source: source, Detail: fmt.Sprintf(format, args...) +
-			"; the state of the lost log is kept under the key " + runKey(source) + " until it is deleted"}
-	}
+// judgeState says what is lost if the state remembers a log that is gone, or
+// messages of one that is now empty: with the newest message the checkpoint went,
+// and to begin anew in silence would skip what the source did meanwhile.
+func judgeState(record *runRecord, found bool, info *jetstream.StreamInfo, tail logTail) (lost string) {
 	id := info.Config.Metadata[metadataID]
 	switch {
 	case found && record.Log != id:
-		return gap("the last run appended to log %s, and stream %s is now log %s", record.Log, info.Config.Name, id)
+		return fmt.Sprintf("the last run appended to log %s, and stream %s is now log %s", record.Log, info.Config.Name, id)
 	case tail.empty && info.State.LastSeq > 0:
-		return gap("stream %s was emptied after message %d", info.Config.Name, info.State.LastSeq)
+		return fmt.Sprintf("stream %s was emptied after message %d", info.Config.Name, info.State.LastSeq)
 	case tail.empty && record.Position != "":
-		return gap("the last run knew of message %s, and stream %s is empty", record.Position, info.Config.Name)
+		return fmt.Sprintf("the last run knew of message %s, and stream %s is empty", record.Position, info.Config.Name)
 	}
-	return nil
+	return ""
 }
 
 // startRun numbers a run and chooses its token: the one kept in the state only
@@ -170,7 +170,7 @@ func judgeState(source string, record *runRecord, found bool, info *jetstream.St
 func startRun(record *runRecord, tail logTail, start connector.RunStart, now time.Time) connector.RunStart {
 	start.Run = max(tail.position.Run+1, record.Run+1, uint64(now.UnixMilli()))
 	start.Tail, start.Resume = tail.position, tail.resume
-	if record.Resume != "" && record.Log == start.LogID && record.Position == textOf(tail.position) {
+	if start.Lost == "" && record.Resume != "" && record.Log == start.LogID && record.Position == textOf(tail.position) {
 		if token, err := unescapeToken(record.Resume); err == nil {
 			start.Resume = cdc.Resume(token)
 		}

@@ -29,9 +29,14 @@ type run struct {
 	out    *publisher
 	closed chan struct{} // closed with the connection
 
-	mu       sync.Mutex // guards revision and kept
+	listener *listener
+
+	mu       sync.Mutex // guards what follows
 	revision uint64     // of the run's record in the state
 	kept     runRecord
+	// planRevision is that of the plan's record, if planRead.
+	planRevision uint64
+	planRead     bool
 }
 
 // Start returns what the run found when it began.
@@ -165,5 +170,6 @@ func (r *run) Close() error {
 	r.out.drain()
 	r.nc.Close()
 	<-r.closed
+	<-r.listener.done
 	return nil
 }

@@ -148,6 +148,7 @@ func (s *state) keys(ctx context.Context, pattern string) ([]string, error) {
 func runKey(source string) string              { return "run." + source }
 func mappingKey(id inventory.MappingID) string { return "mapping." + string(id) }
 func reportKey(source, store string) string    { return "report." + source + "." + store }
+func planKey(source string) string             { return "plan." + source }
 func leaseKey(name string) string              { return "lease." + name }
 
 const (

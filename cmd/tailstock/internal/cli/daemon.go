@@ -83,6 +83,15 @@ func (d *daemon) work(ctx context.Context, client *natslog.Client, store *shared
 	return connector.Supervise(ctx, roles, d.board, d.log)
 }
 
+// sourceNames returns the names of the configured sources.
+func (d *daemon) sourceNames() []string {
+	out := make([]string, len(d.cfg.Sources))
+	for i := range d.cfg.Sources {
+		out[i] = d.cfg.Sources[i].Name
+	}
+	return out
+}
+
 // Pause between attempts to reach NATS when the daemon starts.
 const (
 	connectPauseFirst   = 250 * time.Millisecond
@@ -193,7 +202,7 @@ func (r *roleMaker) deliver(source string, lease *natslog.Lease) runFunc {
 		defer func() { err = errors.Join(err, reports.Close(context.WithoutCancel(ctx))) }()
 		return connector.NewDeliver(connector.DeliverConfig{
 			Source: source, Open: r.client.OpenLog(source), Store: store, Reports: reports,
-			Metrics: r.d.metrics, TransactionRows: r.d.cfg.TransactionRows,
+			Metrics: r.d.metrics, Logger: r.d.log, TransactionRows: r.d.cfg.TransactionRows,
 		}).Run(ctx, progress)
 	}
 }
@@ -205,7 +214,7 @@ func (r *roleMaker) relay(lease *natslog.Lease) runFunc {
 			return err
 		}
 		return connector.NewRelay(connector.RelayConfig{
-			Store: store, Levels: r.client.Levels(lease), Metrics: r.d.metrics, Log: r.d.log.With("role", roleRelay),
+			Store: store, Levels: r.client.Levels(lease), Sources: r.d.sourceNames(), Metrics: r.d.metrics, Log: r.d.log.With("role", roleRelay),
 		}).Run(ctx, progress)
 	}
 }
