@@ -72,7 +72,10 @@ type LogStatus struct {
 	// Position and At are those of the newest message.
 	Position inventory.Position
 	At       time.Time
-	Reports  []KeptReport
+	// WaitingSince is when the oldest message was stored that the slowest registered
+	// store has not applied; zero if there is none.
+	WaitingSince time.Time
+	Reports      []KeptReport
 }
 
 // LogStatus looks at the log of source. It fails with connector.ErrNoLog while no
@@ -97,7 +100,26 @@ func (c *Client) LogStatus(ctx context.Context, source string) (LogStatus, error
 		return LogStatus{}, err
 	}
 	out.Position, out.At = last.Position, last.Time
+	if out.WaitingSince, err = p.waitingSince(ctx); err != nil {
+		return LogStatus{}, err
+	}
 	return out, nil
+}
+
+// waitingSince finds the oldest message that the slowest store has not applied.
+func (p *purger) waitingSince(ctx context.Context) (time.Time, error) {
+	if len(p.reports) == 0 || (p.found && p.applied.Sequence >= p.info.State.LastSeq) {
+		return time.Time{}, nil
+	}
+	from := p.info.State.FirstSeq
+	if p.found {
+		from = p.applied.Sequence + 1
+	}
+	m, err := p.find.at(ctx, from)
+	if errors.Is(err, errNoMessage) {
+		return time.Time{}, nil
+	}
+	return m.Time, err
 }
 
 // Sources lists the sources that have a log, sorted.
