@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,10 +52,13 @@ func encode(w *inventory.BodyWriter, m *inventory.Message) []byte {
 	w.Reset()
 	for i := range m.Commits {
 		c := &m.Commits[i]
-		if c.Load.IsZero() {
-			w.StartCommit(c.Transaction, c.CommittedAt, c.At)
-		} else {
+		switch {
+		case c.Compare != "":
+			w.StartCompare(c.Compare, c.Repair, c.Transaction, c.CommittedAt)
+		case !c.Load.IsZero():
 			w.StartRead(c.Load, c.Transaction, c.CommittedAt, c.At)
+		default:
+			w.StartCommit(c.Transaction, c.CommittedAt, c.At)
 		}
 		for j := range c.Events {
 			w.Event(&c.Events[j])
@@ -118,6 +122,15 @@ func bodies() map[string]inventory.Message {
 		}},
 		"load_rows": {Source: "wms", Commits: []inventory.Commit{
 			{Transaction: "load", CommittedAt: committedAt, At: "0/30003C0", Load: load, Last: true, Events: []inventory.Event{event(cdc.OpRead, "[42]", one)}},
+		}},
+		"compare": {Source: "wms", Commits: []inventory.Commit{
+			{Transaction: "verify", CommittedAt: committedAt, Compare: "7f3a", Last: true, Events: []inventory.Event{
+				event(cdc.OpRead, "[42]", one), event(cdc.OpRead, "[43]"), event(cdc.OpDelete, "[44]"),
+				{Op: cdc.OpRead, Table: "wms.bin_stock", Mapping: mappingID, Row: "[45]", Problem: &inventory.Problem{Kind: inventory.Rejected}},
+			}},
+		}},
+		"compare_repair": {Source: "wms", Commits: []inventory.Commit{
+			{Transaction: "verify", CommittedAt: committedAt, Compare: "7f3a", Repair: true, Last: true, Events: []inventory.Event{event(cdc.OpRead, "[42]", one)}},
 		}},
 		"chunk_load": {Source: "wms", Chunk: &inventory.ChunkMarker{
 			Load: load, Table: "wms.bin_stock", Last: []string{"DC1", "a\"b"}, Rows: 500,
@@ -350,24 +363,29 @@ func drawMessage(t *rapid.T) inventory.Message {
 	feeds := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) inventory.FeedName {
 		return inventory.FeedName{Table: text.Draw(t, "table"), Mapping: inventory.MappingID(text.Draw(t, "mapping"))}
 	}), 0, 3)
-	texts := rapid.SliceOfN(any, 0, 3)
-	switch rapid.IntRange(0, 7).Draw(t, "shape") {
+	texts := rapid.SliceOfN(words, 0, 3)
+	switch rapid.IntRange(0, 8).Draw(t, "shape") {
 	case 3:
-		m.LoadStarted = &inventory.LoadStarted{Feeds: feeds.Draw(t, "feeds"), Stores: texts.Draw(t, "stores"), Reason: any.Draw(t, "reason")}
+		m.LoadStarted = &inventory.LoadStarted{Feeds: feeds.Draw(t, "feeds"), Stores: texts.Draw(t, "stores"), Reason: words.Draw(t, "reason")}
 	case 4:
 		m.Chunk = &inventory.ChunkMarker{Table: text.Draw(t, "table"), Last: texts.Draw(t, "last"), Rows: rapid.IntRange(0, 1<<31-1).Draw(t, "rows"), Done: rapid.Bool().Draw(t, "done")}
 		if rapid.Bool().Draw(t, "job") {
-			m.Chunk.Job = any.Draw(t, "name")
+			m.Chunk.Job = words.Draw(t, "name")
 		} else {
 			m.Chunk.Load = position.Draw(t, "load")
 		}
 	case 5:
 		m.LoadCompleted = &inventory.LoadCompleted{Load: position.Draw(t, "load")}
 	case 6:
-		m.SourceGap = &inventory.SourceGap{Reason: text.Draw(t, "reason"), Detail: any.Draw(t, "detail")}
+		m.SourceGap = &inventory.SourceGap{Reason: text.Draw(t, "reason"), Detail: words.Draw(t, "detail")}
 	case 7:
 		c := commit.Draw(t, "commit")
 		c.Load = position.Draw(t, "load")
+		m.Commits = []inventory.Commit{c}
+	case 8:
+		c := commit.Draw(t, "commit")
+		c.At, c.Compare, c.Repair = "", text.Draw(t, "compare"), rapid.Bool().Draw(t, "repair")
+		c.Events = slices.DeleteFunc(c.Events, func(e inventory.Event) bool { return e.Op != cdc.OpRead && e.Op != cdc.OpDelete })
 		m.Commits = []inventory.Commit{c}
 	case 0:
 		m.Commits = rapid.SliceOfN(commit, 1, 4).Draw(t, "commits")

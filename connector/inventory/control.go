@@ -59,6 +59,19 @@ func (w *BodyWriter) StartRead(load Position, name string, readAt time.Time, at 
 	w.b = append(w.b, `"events":[`...)
 }
 
+// StartCompare opens a commit of rows that were read to be compared with what
+// stores hold, for the verification of that id, which is not empty. With repair,
+// stores take what differs.
+func (w *BodyWriter) StartCompare(verification string, repair bool, name string, readAt time.Time) {
+	w.start(name, readAt, "")
+	w.b = append(w.b, `"compare":`...)
+	w.b = cdc.AppendJSONString(w.b, verification)
+	if repair {
+		w.b = append(w.b, `,"repair":true`...)
+	}
+	w.b = append(w.b, `,"events":[`...)
+}
+
 // AppendLoadStarted appends the body of the message that begins a load to b.
 func AppendLoadStarted(b []byte, source string, l *LoadStarted) []byte {
 	b = appendHead(b, source, "load_started")

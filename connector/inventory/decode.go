@@ -86,6 +86,8 @@ const (
 	fieldRows
 	fieldDone
 	fieldDetail
+	fieldCompare
+	fieldRepair
 )
 
 // fieldsOfMessage are those that say what a message is: it has exactly one.
@@ -177,6 +179,12 @@ func (d *decoder) commit(c *Commit) {
 		case "load":
 			d.once(&seen, fieldLoad)
 			c.Load = d.position()
+		case "compare":
+			d.once(&seen, fieldCompare)
+			c.Compare = d.text()
+		case "repair":
+			d.once(&seen, fieldRepair)
+			c.Repair = d.boolean()
 		default:
 			d.skip(0)
 		}
@@ -191,6 +199,23 @@ func (d *decoder) commit(c *Commit) {
 		d.fail("no events")
 	case (seen&fieldPart == 0) != (seen&fieldLast == 0):
 		d.fail("part and last must come together")
+	case seen&(fieldCompare|fieldRepair) != 0:
+		d.checkCompare(c, seen)
+	}
+}
+
+// checkCompare refuses comparisons that a store could take for something else.
+func (d *decoder) checkCompare(c *Commit, seen uint) {
+	switch {
+	case c.Compare == "":
+		d.fail("no verification to compare for")
+	case seen&(fieldLoad|fieldPart) != 0:
+		d.fail("a comparison is neither of a load nor in parts")
+	}
+	for i := range c.Events {
+		if op := c.Events[i].Op; op != cdc.OpRead && op != cdc.OpDelete {
+			d.fail("a comparison has reads and deletes only")
+		}
 	}
 }
 

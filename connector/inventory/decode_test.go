@@ -101,6 +101,12 @@ func badBodies() []badBody {
 		{"no such day", strings.Replace(inCommit(`"events":[]`), "11-23", "02-30", 1), `want a time`, false},
 		{"leap second", strings.Replace(inCommit(`"events":[]`), "00.123456Z", "60.123456Z", 1), `want a time`, false},
 		{"part alone", inCommit(`"events":[],"part":1`), `part and last must come together`, true},
+		{"compare nothing", inCommit(`"events":[],"compare":""`), `no verification to compare for`, true},
+		{"repair alone", inCommit(`"events":[],"repair":false`), `no verification to compare for`, true},
+		{"repair wrong", inCommit(`"events":[],"compare":"v","repair":"yes"`), `want true or false`, true},
+		{"compare in parts", inCommit(`"events":[],"compare":"v","part":0,"last":true`), `neither of a load nor in parts`, true},
+		{"compare for a load", inCommit(`"events":[],"compare":"v","load":"000000000000007-000000000001"`), `neither of a load nor in parts`, true},
+		{"compare an insert", inCommit(`"compare":"v","events":[` + goodEvent + `]`), `reads and deletes only`, true},
 		{"last alone", inCommit(`"events":[],"last":false`), `part and last must come together`, true},
 		{"part negative", inCommit(`"events":[],"part":-1,"last":true`), `commits[0].part, at byte 110: want an integer`, true},
 		{"part fraction", inCommit(`"events":[],"part":1.5,"last":true`), `want an integer`, true},
@@ -267,6 +273,8 @@ func referenceDecode(body []byte) (m inventory.Message, err error) {
 		if commit.Load, err = c.position("load"); err != nil {
 			return m, err
 		}
+		commit.Compare = c.text("compare")
+		commit.Repair, _ = c["repair"].(bool)
 		if part, ok := c["part"]; ok {
 			n, err := part.(json.Number).Int64()
 			if err != nil {

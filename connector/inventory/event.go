@@ -52,8 +52,14 @@ type Commit struct {
 	// At is where the source's log has the commit, for people.
 	At string
 	// Load is set for rows that were read for a load, which go to its feeds alone.
-	Load   Position
-	Events []Event
+	Load Position
+	// Compare is set for rows that were read for a verification, which it names: a
+	// store says whether it holds what they state, and changes nothing; with Repair
+	// it then takes those that differ. Their events have the ops read and, for rows
+	// that the source does not have, delete.
+	Compare string
+	Repair  bool
+	Events  []Event
 	// Part counts the parts of a commit that is too large for one message, from
 	// 0; Last marks the final one. A whole commit is part 0 and last.
 	Part int
