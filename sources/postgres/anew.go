@@ -83,14 +83,14 @@ func (s *Source) settle(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	w := waiting{log: s.log, message: "waiting for a transaction that ran when the slot began, lest an earlier commit be missed"}
+	w := waiting{log: s.log.With("waits", "the start from a slot, which some commits precede")}
 	for {
 		snap, err := readSnapshot(ctx, conn)
 		if err != nil {
 			return err
 		}
-		xid, any := firstInvisible(running, &snap)
-		if !any {
+		xid, found := firstInvisible(running, &snap)
+		if !found {
 			return nil
 		}
 		if err := w.pause(ctx, xid); err != nil {
@@ -99,7 +99,7 @@ func (s *Source) settle(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-func firstInvisible(xids []uint32, snap *snapshot) (xid uint64, any bool) {
+func firstInvisible(xids []uint32, snap *snapshot) (xid uint64, found bool) {
 	for _, narrow := range xids {
 		if xid := snap.widen(narrow); !snap.visible(xid) {
 			return xid, true

@@ -33,10 +33,7 @@ func (s *Source) read(ctx context.Context, m backfill.Mark, r *backfill.Request)
 	if err != nil {
 		return nil, err
 	}
-	w := waiting{
-		log:     s.log.With("table", r.Table.String()),
-		message: "a chunk waits for a streamed transaction to become visible, which perhaps waits for a synchronous standby",
-	}
+	w := waiting{log: s.log.With("waits", "a chunk of table "+r.Table.String())}
 	for chunk == nil {
 		var invisible uint64
 		err := s.chunks.use(ctx, func(conn *chunkConn) error {
@@ -135,7 +132,7 @@ func (a *reading) chunk(ctx context.Context, plan *chunkPlan) (*backfill.Chunk, 
 	if moment.signature != plan.signature {
 		return nil, errStalePlan
 	}
-	if xid, any := a.mark.invisible(&moment.snapshot); any {
+	if xid, found := a.mark.invisible(&moment.snapshot); found {
 		a.invisible = xid
 		return nil, nil
 	}

@@ -122,41 +122,44 @@ func (s *Source) plan(ctx context.Context, conn *pgx.Conn, table cdc.TableName) 
 	return plan, nil
 }
 
+// orderSQL reads, for the OID of a table and the names of its key's columns, each
+// column as the index has it.
+const orderSQL = `
+	WITH RECURSIVE chosen AS (
+		SELECT i.* FROM pg_index i
+		WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AND $2::text[] = ARRAY(
+			SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord)
+			JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.ord <= i.indnkeyatts ORDER BY k.ord)
+		ORDER BY i.indisprimary DESC, i.indisreplident DESC, i.indexrelid LIMIT 1),
+	key AS (
+		SELECT i.indexrelid, k.ord, a.attname, a.attcollation, a.atttypid AS type,
+			i.indclass[k.ord - 1] AS class, i.indcollation[k.ord - 1] AS collation
+		FROM chosen i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord)
+		JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = k.attnum WHERE k.ord <= array_length($2::text[], 1)
+		UNION ALL
+		SELECT k.indexrelid, k.ord, k.attname, k.attcollation, t.typbasetype, k.class, k.collation
+		FROM key k JOIN pg_type t ON t.oid = k.type AND t.typtype = 'd')
+	SELECT k.indexrelid, k.attname::text, format_type(k.type, -1),
+		coalesce((SELECT quote_ident(n.nspname) || '.' || quote_ident(c.collname) FROM pg_collation c
+			JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = k.collation AND k.collation <> k.attcollation), ''),
+		o.schema, o.names[1], o.names[2], o.names[3], o.names[4],
+		ARRAY(SELECT quote_ident(n.nspname) FROM pg_namespace n
+			WHERE (n.oid = t.typnamespace OR quote_ident(n.nspname) = o.schema) AND NOT has_schema_privilege(n.oid, 'USAGE'))
+	FROM key k JOIN pg_type t ON t.oid = k.type AND t.typtype <> 'd',
+	LATERAL (
+		SELECT min(quote_ident(n.nspname)) AS schema, array_agg(op.oprname::text ORDER BY am.amopstrategy) AS names
+		FROM pg_opclass oc
+		JOIN pg_amop am ON am.amopfamily = oc.opcfamily AND am.amopstrategy IN (1, 2, 3, 5) AND am.amoppurpose = 's'
+			AND am.amoplefttype = oc.opcintype AND am.amoprighttype = oc.opcintype
+		JOIN pg_operator op ON op.oid = am.amopopr JOIN pg_namespace n ON n.oid = op.oprnamespace
+		WHERE oc.oid = k.class) o
+	ORDER BY k.ord`
+
 // readOrder reads how the key is ordered: as the index orders it that has just
 // these columns in this order, the primary key if it is one. That order may be
 // another than the columns' own, by its operators or its collation.
 func (p *chunkPlan) readOrder(ctx context.Context, conn *pgx.Conn) error {
-	const query = `
-		WITH RECURSIVE chosen AS (
-			SELECT i.* FROM pg_index i
-			WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND $2::text[] = ARRAY(
-				SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord)
-				JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.ord <= i.indnkeyatts ORDER BY k.ord)
-			ORDER BY i.indisprimary DESC, i.indisreplident DESC, i.indexrelid LIMIT 1),
-		key AS (
-			SELECT i.indexrelid, k.ord, a.attname, a.attcollation, a.atttypid AS type,
-				i.indclass[k.ord - 1] AS class, i.indcollation[k.ord - 1] AS collation
-			FROM chosen i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord)
-			JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = k.attnum WHERE k.ord <= array_length($2::text[], 1)
-			UNION ALL
-			SELECT k.indexrelid, k.ord, k.attname, k.attcollation, t.typbasetype, k.class, k.collation
-			FROM key k JOIN pg_type t ON t.oid = k.type AND t.typtype = 'd')
-		SELECT k.indexrelid, k.attname::text, format_type(k.type, -1),
-			coalesce((SELECT quote_ident(n.nspname) || '.' || quote_ident(c.collname) FROM pg_collation c
-				JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = k.collation AND k.collation <> k.attcollation), ''),
-			o.schema, o.names[1], o.names[2], o.names[3], o.names[4],
-			ARRAY(SELECT quote_ident(n.nspname) FROM pg_namespace n
-				WHERE (n.oid = t.typnamespace OR quote_ident(n.nspname) = o.schema) AND NOT has_schema_privilege(n.oid, 'USAGE'))
-		FROM key k JOIN pg_type t ON t.oid = k.type AND t.typtype <> 'd',
-		LATERAL (
-			SELECT min(quote_ident(n.nspname)) AS schema, array_agg(op.oprname::text ORDER BY am.amopstrategy) AS names
-			FROM pg_opclass oc
-			JOIN pg_amop am ON am.amopfamily = oc.opcfamily AND am.amopstrategy IN (1, 2, 3, 5) AND am.amoppurpose = 's'
-				AND am.amoplefttype = oc.opcintype AND am.amoprighttype = oc.opcintype
-			JOIN pg_operator op ON op.oid = am.amopopr JOIN pg_namespace n ON n.oid = op.oprnamespace
-			WHERE oc.oid = k.class) o
-		ORDER BY k.ord`
-	rows, err := conn.Query(ctx, query, p.relation.oid, p.relation.key)
+	rows, err := conn.Query(ctx, orderSQL, p.relation.oid, p.relation.key)
 	if err != nil {
 		return fmt.Errorf("read the order of the key: %w", err)
 	}
@@ -169,11 +172,7 @@ func (p *chunkPlan) readOrder(ctx context.Context, conn *pgx.Conn) error {
 		&col.less, &col.atMost, &col.equal, &col.greater, &closed,
 	}, func() error {
 		if len(closed) > 0 {
-			return &cdc.SetupError{
-				Object:  "table " + p.relation.name.String(),
-				Problem: fmt.Sprintf("key column %s has a type of schema %s, on which the role lacks USAGE", quoteName(col.name), closed[0]),
-				Fix:     "GRANT USAGE ON SCHEMA " + closed[0] + " to the role",
-			}
+			return p.closedSchema(col.name, closed[0])
 		}
 		col.family = p.table.Columns[p.table.Column(col.name)].Type
 		p.key = append(p.key, col)
@@ -191,6 +190,15 @@ func (p *chunkPlan) readOrder(ctx context.Context, conn *pgx.Conn) error {
 	p.useOneOrder()
 	p.sign(index)
 	return nil
+}
+
+// closedSchema refuses a key whose type, or its operators, the role may not name.
+func (p *chunkPlan) closedSchema(column, schema string) error {
+	return &cdc.SetupError{
+		Object:  "table " + p.relation.name.String(),
+		Problem: fmt.Sprintf("key column %s has a type of schema %s, on which the role lacks USAGE", quoteName(column), schema),
+		Fix:     "GRANT USAGE ON SCHEMA " + schema + " to the role",
+	}
 }
 
 // useOneOrder gives all columns their types' own order if the index mixes

@@ -283,9 +283,7 @@ func TestChunkFollowsDDL(t *testing.T) {
 			}
 			got <- fmt.Sprint(joined(c.Rows))
 		}()
-		testenv.Eventually(t, patience, func() bool {
-			return db.value(`SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = 'stock'::regclass`) == "1"
-		}, nil)
+		waitForLock(db, "stock")
 		if _, err := locker.Exec(t.Context(), "COMMIT"); err != nil {
 			t.Fatal(err)
 		}
@@ -298,4 +296,12 @@ func TestChunkFollowsDDL(t *testing.T) {
 	if _, err := s.Read(t.Context(), s.Mark(), request); !errors.As(err, &setup) {
 		t.Errorf("got %v without the column, want a SetupError", err)
 	}
+}
+
+// waitForLock waits until somebody waits for a lock on a table.
+func waitForLock(db *database, table string) {
+	db.t.Helper()
+	testenv.Eventually(db.t, patience, func() bool {
+		return db.value(`SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = $1::regclass`, table) == "1"
+	}, nil)
 }

@@ -146,15 +146,13 @@ func TestMarkAfterRestart(t *testing.T) {
 	db := openDatabase(t, testenv.Postgres(t).DSN("postgres"), plainStock+`; INSERT INTO stock VALUES (1, 1), (2, 2)`, "stock")
 	s := db.source(db.config(), "public.stock: qty")
 	tl := tail(t, s, "").started()
+	// More to read again before the new Tail is where the old one was.
+	const updates = 3000
+	db.exec(fmt.Sprintf(`DO $$ BEGIN FOR i IN 1..%d LOOP UPDATE stock SET qty = qty + 1 WHERE id = 2; COMMIT; END LOOP; END $$`, updates))
+	tl.take(updates)
 	release := db.hang()
 	db.hung(`UPDATE stock SET qty = 2 WHERE id = 1`)
-	tl.take(1)
-	db.exec(`SET synchronous_commit = local`)
-	for range 200 { // more to read again before the new Tail is where the old one was
-		db.exec(`UPDATE stock SET qty = qty + 1 WHERE id = 2`)
-	}
-	token := tl.take(201)[200].Resume
-	s.Confirm(token)
+	token := tl.take(updates + 1)[updates].Resume
 	tl.stop()
 
 	marks := make(chan backfill.Mark, 1)

@@ -70,7 +70,7 @@ func (s *Source) completeBatch(ctx context.Context, xid uint32, rows []*cdc.NetC
 	if err != nil {
 		return err
 	}
-	w := waiting{log: s.log, message: "a streamed transaction is not visible yet, perhaps it waits for a synchronous standby"}
+	w := waiting{log: s.log.With("waits", "completing rows")}
 	for {
 		visible, err := s.tryComplete(ctx, xid, c)
 		if err != nil || visible {

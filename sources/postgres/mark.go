@@ -42,7 +42,7 @@ func takeMark(m backfill.Mark) (*mark, error) {
 }
 
 // invisible returns a marked transaction that snap does not see.
-func (m *mark) invisible(snap *snapshot) (xid uint64, any bool) {
+func (m *mark) invisible(snap *snapshot) (xid uint64, found bool) {
 	for _, xid := range m.xids {
 		if !snap.visible(xid) {
 			return xid, true

@@ -9,6 +9,7 @@ import (
 
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
+	"tailstock/internal/privateserver"
 	"tailstock/internal/testenv"
 	"tailstock/sources/postgres"
 )
@@ -132,22 +133,22 @@ func TestNudgesKeepTheStreamGoing(t *testing.T) {
 	tl.stop()
 }
 
-// TestIdleChunkIsPlacedAtOnce reads chunks of an idle server whose pages have
-// checksums, so that reading them for the first time writes log that nobody
-// flushes, and expects the stream to reach each soon after a nudge.
+// TestIdleChunkIsPlacedAtOnce reads chunks of an idle server that logs hints, as
+// one with checksums does, so that reading pages for the first time writes log
+// that nobody flushes, and expects the stream to reach each soon after a nudge.
 func TestIdleChunkIsPlacedAtOnce(t *testing.T) {
 	t.Parallel()
-	db := openDatabase(t, testenv.Postgres(t).DSN("postgres"), plainStock, "stock")
-	db.exec(`ALTER SYSTEM SET wal_writer_delay = '10s'`)
-	db.exec(`ALTER SYSTEM SET autovacuum = off`)
-	db.exec(`ALTER SYSTEM SET bgwriter_delay = '10s'`)
-	db.exec(`SELECT pg_reload_conf()`)
+	server := testenv.Postgres(t, func(o *privateserver.PostgresOptions) {
+		o.Settings = map[string]string{"wal_log_hints": "on", "wal_writer_delay": "2s", "bgwriter_delay": "10s", "autovacuum": "off"}
+	})
+	db := openDatabase(t, server.DSN("postgres"), plainStock, "stock")
 	db.exec(`INSERT INTO stock SELECT i, i FROM generate_series(1, 20000) i`)
 	db.exec(`CHECKPOINT`)
 	s := db.source(db.config(), "public.stock: qty")
 	tl := tail(t, s, "").started()
 	r := backfill.Request{Table: public("stock"), Limit: 1000}
 	var waits []time.Duration
+	before := parse(db.value(`SELECT pg_current_wal_insert_lsn()::text`))
 	for range 20 {
 		c := chunk(t, s, r)
 		r.After = c.Last
@@ -156,6 +157,9 @@ func TestIdleChunkIsPlacedAtOnce(t *testing.T) {
 			t.Fatal("the stream never reaches the view")
 		}
 		waits = append(waits, time.Since(began))
+	}
+	if wrote := parse(db.value(`SELECT pg_current_wal_insert_lsn()::text`)) - before; wrote < 1<<16 {
+		t.Errorf("reading wrote %d bytes of log, the test is void", wrote)
 	}
 	slices.Sort(waits)
 	t.Logf("median %v, longest %v", waits[10], waits[19])

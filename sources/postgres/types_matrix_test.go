@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/sources/postgres"
 )
@@ -161,6 +162,7 @@ func TestTypes(t *testing.T) {
 			db.exec(fmt.Sprintf("UPDATE v%d SET v = v WHERE id = %d", i, j))
 		}
 		table, want := sampled(t, s, i)
+		checkChunk(t, s, public(fmt.Sprintf("v%d", i)), 1, want)
 		db.exec(fmt.Sprintf("DELETE FROM v%d", i))
 		transactions := 2*len(c.values) + 1
 		if !c.keyless {
@@ -168,6 +170,7 @@ func TestTypes(t *testing.T) {
 			for _, v := range c.values[1:] {
 				db.exec(fmt.Sprintf("UPDATE k%d SET v = %s", i, v))
 			}
+			checkChunk(t, s, public(fmt.Sprintf("k%d", i)), 0, want[len(want)-1:])
 			db.exec(fmt.Sprintf("DELETE FROM k%d", i))
 			transactions += len(c.values) + 1
 		}
@@ -199,6 +202,26 @@ func sampled(t *testing.T, s *postgres.Source, i int) (*cdc.Table, []string) {
 		texts[id] = row[1].Text()
 	}
 	return table, texts
+}
+
+// checkChunk expects a chunk of a table to have just the values want in a column,
+// and to find each by key again.
+func checkChunk(t *testing.T, s *postgres.Source, table cdc.TableName, column int, want []string) {
+	t.Helper()
+	c := chunk(t, s, backfill.Request{Table: table, Limit: 100})
+	if len(c.Rows) != len(want) {
+		t.Fatalf("%s: a chunk of %d rows, want %d", table, len(c.Rows), len(want))
+	}
+	for i, row := range c.Rows {
+		key := backfill.Key{row[c.Table.Key[0]].Text()}
+		listed := chunk(t, s, backfill.Request{Table: table, Keys: []backfill.Key{key}})
+		if row[column] != cdc.Text(want[i]) || len(listed.Rows) != 1 || listed.Rows[0][column] != row[column] {
+			t.Errorf("%s: a chunk has %v, by key %v, and Sample read %s", table, row, listed.Rows, abridge(strconv.Quote(want[i])))
+		}
+		if next := chunk(t, s, backfill.Request{Table: table, Range: backfill.Range{After: key}, Limit: 100}); len(next.Rows) != len(want)-i-1 {
+			t.Errorf("%s: %d rows behind %s, want %d", table, len(next.Rows), abridge(key[0]), len(want)-i-1)
+		}
+	}
 }
 
 // checkValues expects the values want in the transactions that TestTypes made for c.

@@ -9,9 +9,8 @@ import (
 // waiting waits for a transaction to become visible: a moment at first, then
 // twice as long each time, up to a second.
 type waiting struct {
+	// log has what waits as an attribute.
 	log *slog.Logger
-	// message is what the log says if it takes long.
-	message string
 
 	next   time.Duration
 	began  time.Time
@@ -19,8 +18,8 @@ type waiting struct {
 }
 
 const (
-	waitMin = time.Millisecond
-	waitMax = time.Second
+	waitFirst   = time.Millisecond
+	waitLongest = time.Second
 	// waitWarning is how long a transaction may stay invisible before the log says so.
 	waitWarning = 5 * time.Second
 )
@@ -29,15 +28,16 @@ const (
 // once that it takes long.
 func (w *waiting) pause(ctx context.Context, xid uint64) error {
 	if w.next == 0 {
-		w.next, w.began = waitMin, time.Now()
+		w.next, w.began = waitFirst, time.Now()
 	}
 	if !w.warned && time.Since(w.began) > waitWarning {
 		w.warned = true
-		w.log.Warn(w.message, "transaction", xid, "waiting", time.Since(w.began))
+		w.log.Warn("a transaction does not become visible, perhaps it waits for a synchronous standby",
+			"transaction", xid, "waiting", time.Since(w.began))
 	}
 	timer := time.NewTimer(w.next)
 	defer timer.Stop()
-	w.next = min(2*w.next, waitMax)
+	w.next = min(2*w.next, waitLongest)
 	select {
 	case <-timer.C:
 		return nil

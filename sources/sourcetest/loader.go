@@ -35,9 +35,6 @@ type loader struct {
 	stream   *fold
 	loaded   *fold
 	loads    []*load
-	// reads is the context of the reads that belong to the Tail that runs.
-	reads  context.Context
-	cancel context.CancelFunc
 }
 
 // load is the state of the load of one table.
@@ -52,6 +49,7 @@ type load struct {
 	request backfill.Request
 	window  *backfill.Window
 	results chan result
+	cancel  context.CancelFunc
 	result  *result
 
 	// chunks, dropped and again count chunks placed, rows dropped from them, and
@@ -76,7 +74,6 @@ func newLoader(t testing.TB, s Source, limit int, tables ...cdc.TableName) *load
 // restart forgets what does not outlive a Tail: windows and the chunks of them.
 func (l *loader) restart() {
 	l.stop()
-	l.reads, l.cancel = context.WithCancel(context.WithoutCancel(l.t.Context()))
 	l.recorder = backfill.NewRecorder(windowKeys)
 	l.stream.restart()
 	l.loaded.restart()
@@ -84,11 +81,9 @@ func (l *loader) restart() {
 
 // stop ends the reads that run.
 func (l *loader) stop() {
-	if l.cancel != nil {
-		l.cancel()
-	}
 	for _, d := range l.loads {
 		if d.results != nil {
+			d.cancel()
 			<-d.results
 		}
 		d.window, d.results, d.result = nil, nil, nil
@@ -124,7 +119,7 @@ func (l *loader) emit(ctx context.Context, t *cdc.Transaction) error {
 		return nil
 	}
 	for _, d := range l.loads {
-		if err := l.step(d, t.Resume); err != nil {
+		if err := l.step(ctx, d, t.Resume); err != nil {
 			return fmt.Errorf("load table %s: %w", d.table, err)
 		}
 	}
@@ -132,7 +127,7 @@ func (l *loader) emit(ctx context.Context, t *cdc.Transaction) error {
 }
 
 // step does what can be done for a load at a boundary.
-func (l *loader) step(d *load, at cdc.Resume) error {
+func (l *loader) step(ctx context.Context, d *load, at cdc.Resume) error {
 	if d.results != nil {
 		select {
 		case r := <-d.results:
@@ -153,13 +148,13 @@ func (l *loader) step(d *load, at cdc.Resume) error {
 		}
 	}
 	if d.window == nil && d.passes > 0 {
-		l.open(d)
+		l.open(ctx, d)
 	}
 	return nil
 }
 
 // open opens the window of the next chunk and lets it be read.
-func (l *loader) open(d *load) {
+func (l *loader) open(ctx context.Context, d *load) {
 	if !d.running {
 		d.running, d.after = true, nil
 		l.loaded.rows[d.table] = make(map[cdc.RowKey]string)
@@ -167,9 +162,10 @@ func (l *loader) open(d *load) {
 	d.window = l.recorder.Open(d.table)
 	d.request = backfill.Request{Table: d.table, Range: backfill.Range{After: d.after}, Limit: l.limit}
 	results, mark, request := make(chan result, 1), l.source.Mark(), d.request
-	d.results = results
-	ctx := l.reads
+	ctx, cancel := context.WithCancel(ctx)
+	d.results, d.cancel = results, cancel
 	go func() {
+		defer cancel()
 		chunk, err := l.source.Read(ctx, mark, request)
 		results <- result{chunk, err}
 		l.source.Nudge()

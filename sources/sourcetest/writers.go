@@ -34,7 +34,7 @@ type writers struct {
 func startWriters(r *rig, h Harness, n int) *writers {
 	w := &writers{r: r, h: h, stopped: make(chan struct{}), ahead: make(chan struct{}, 5*n)}
 	for i := range n {
-		random := rand.New(rand.NewPCG(uint64(i), 7)) //nolint:gosec // a test's writers
+		random := rand.New(rand.NewPCG(uint64(i), 7))
 		w.group.Go(func() { w.write(random, i) })
 	}
 	r.t.Cleanup(w.stop)
