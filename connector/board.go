@@ -23,6 +23,11 @@ const (
 	RoleHalted RoleState = "halted"
 )
 
+// RoleStates returns all states of a role.
+func RoleStates() []RoleState {
+	return []RoleState{RoleStandby, RoleStarting, RoleRunning, RoleRetrying, RoleHalted}
+}
+
 // RoleStatus is one role as the board shows it.
 type RoleStatus struct {
 	// Role names the role: "capture/erp", "store/erp", "relay", "cache".

@@ -36,6 +36,7 @@ func newDaemon(cfg *config.Config, selected roleSet, log *slog.Logger, b build) 
 	info.Set(1)
 	registry.MustRegister(info)
 	board := new(connector.Board)
+	registry.MustRegister(newBoardMetrics(board))
 	return &daemon{
 		cfg: cfg, selected: selected, log: log, registry: registry,
 		metrics: connector.NewMetrics(registry), board: board, ready: &readiness{board: board},
