@@ -44,10 +44,16 @@ type Capture struct {
 	// formerly says that the run captures mappings which are not configured any more;
 	// plain that it must not, because they do not fit their tables.
 	formerly, plain bool
+	jobs            *Jobs
 }
 
 // NewCapture returns a Capture. It does nothing until Run.
-func NewCapture(cfg CaptureConfig) *Capture { return &Capture{cfg: cfg} }
+func NewCapture(cfg CaptureConfig) *Capture {
+	return &Capture{cfg: cfg, jobs: &Jobs{source: cfg.Source}}
+}
+
+// Jobs are the capture's: what it does on whole tables beside the stream.
+func (c *Capture) Jobs() *Jobs { return c.jobs }
 
 // Pace of a capture's upkeep.
 const (
@@ -117,9 +123,12 @@ func (c *Capture) once(ctx context.Context, progress Progress) error {
 	}
 	s.load = newLoader(s)
 	s.out.onAck = s.load.acked
-	if err := s.resumeLoad(ctx); err != nil {
+	if err := s.resumeJobs(ctx); err != nil {
 		return drained(ctx, err)
 	}
+	c.jobs.attach(s.load)
+	defer c.jobs.detach(s.load)
+	defer close(s.load.ended)
 	return s.work(ctx)
 }
 
@@ -228,7 +237,8 @@ func (s *captureRun) work(ctx context.Context) error {
 		reader := &chunkReader{source: s.c.cfg.Source, adapter: s.c.cfg.Adapter}
 		g.Go(func() error { return reader.run(working, s.load.request, s.load.results) })
 	}
-	g.Go(func() error { return s.load.pace(working) })
+	g.Go(func() error { return s.load.tick(working) })
+	g.Go(func() error { return s.load.estimates(working) })
 	g.Go(func() error { return s.load.keepPlans(working) })
 	err := g.Wait()
 	var reject *RejectError
@@ -245,7 +255,6 @@ func (s *captureRun) tail(ctx, tailing, working context.Context) error {
 		return err
 	}
 	s.c.cfg.Adapter.Want(wantedOf(s.mappings))
-	s.findGap()
 	from := s.start.Resume
 	if s.c.gap != nil {
 		from = ""
@@ -485,28 +494,6 @@ func (s *captureRun) reconcile(ctx context.Context) error {
 	captured, needed := len(s.derive.feedNames()), len(s.configured)+len(countedOtherwise(s.configured, reports))
 	if captured > needed {
 		return errCapturedChanged
-	}
-	return nil
-}
-
-// resumeLoad goes on with the load that an earlier run left, if it still leads to
-// what is configured.
-func (s *captureRun) resumeLoad(ctx context.Context) error {
-	s.load.barrier = inventory.Position{Run: s.start.Run} // of the message that says what is captured
-	text, err := s.run.Plan(ctx)
-	if err != nil {
-		return fmt.Errorf("read plan of the load of source %s: %w", s.c.cfg.Source, err)
-	}
-	if text == nil || s.c.gap != nil || s.start.Lost != "" {
-		return nil
-	}
-	job, err := decodeLoad(text, s.mappings, s.configured)
-	if err != nil {
-		return err
-	}
-	if job != nil {
-		s.c.cfg.Logger.InfoContext(ctx, "load resumed", "load", job.id.String(), "reason", job.reason)
-		s.load.resume(job)
 	}
 	return nil
 }

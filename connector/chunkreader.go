@@ -13,7 +13,11 @@ import (
 
 // chunkRequest asks for a chunk of a table to be read and mapped.
 type chunkRequest struct {
-	table *tableLoad
+	table *tableRead
+	// planner is the table's as of the request: a job that was parked has another.
+	planner *backfill.Planner
+	// given is the table's count of what was given up, as of the request.
+	given int
 	step  *backfill.Step
 	mark  backfill.Mark
 }
@@ -23,7 +27,8 @@ type chunkResult struct {
 	chunkRequest
 	chunk *backfill.Chunk
 	took  time.Duration
-	// events has the event of each row of the chunk, rejects those with a problem by row.
+	// events has those of each row of the chunk, one for each mapping of the table in
+	// turn, and rejects those with a problem by their place there.
 	events  []inventory.Event
 	rejects map[int]Reject
 	err     error
@@ -34,10 +39,10 @@ type chunkResult struct {
 type chunkReader struct {
 	source  string
 	adapter backfill.Reader
-	// bound is the mapping of the last chunk's table, compiled for that version.
-	bound   *cdc.Table
-	mapping *mapping.Mapping
-	program *mapping.Program
+	// programs are the mappings of the table read last, compiled for version bound of it.
+	table    *tableRead
+	bound    *cdc.Table
+	programs []*mapping.Program
 }
 
 // run reads what comes from requests until ctx ends. results never blocks: it has
@@ -71,39 +76,65 @@ func (r *chunkReader) read(ctx context.Context, request chunkRequest) chunkResul
 	return out
 }
 
-// mapRows makes the event of every row.
-func (r *chunkReader) mapRows(out *chunkResult) error {
-	m, c := out.table.mapping, out.chunk
-	if r.bound != c.Table || r.mapping != m {
-		program, err := m.Bind(c.Table)
+// bind compiles the mappings of t for a version of its table.
+func (r *chunkReader) bind(t *tableRead, version *cdc.Table) error {
+	if r.table == t && r.bound == version {
+		return nil
+	}
+	r.table, r.bound, r.programs = nil, nil, nil
+	var programs []*mapping.Program
+	for _, m := range t.mappings {
+		program, err := m.Bind(version)
 		if err != nil {
 			return &cdc.SetupError{
-				Object: "table " + c.Table.Name.String(), Problem: "its mapping does not fit its columns",
+				Object: "table " + version.Name.String(), Problem: "its mapping does not fit its columns",
 				Fix: "correct the mapping or the table, then restart", Err: err,
 			}
 		}
-		r.bound, r.mapping, r.program = c.Table, m, program
+		programs = append(programs, program)
 	}
-	out.events = make([]inventory.Event, len(c.Rows))
-	contributions := make([]inventory.Contribution, 0, len(c.Rows))
-	for i, row := range c.Rows {
-		e := inventory.Event{Op: cdc.OpRead, Table: out.table.feed.Table, Mapping: out.table.feed.Mapping}
-		from := len(contributions)
-		if contributions, e.Problem = r.program.Map(row, contributions); e.Problem != nil {
-			key, err := c.Table.KeyOf(row)
-			if err != nil {
-				return fmt.Errorf("key of a row of table %s: %w", c.Table.Name, err)
+	r.table, r.bound, r.programs = t, version, programs
+	return nil
+}
+
+// mapRows makes the events of every row.
+func (r *chunkReader) mapRows(out *chunkResult) error {
+	t, c := out.table, out.chunk
+	if err := r.bind(t, c.Table); err != nil {
+		return err
+	}
+	out.events = make([]inventory.Event, 0, len(c.Rows)*len(r.programs))
+	contributions := make([]inventory.Contribution, 0, len(c.Rows)*len(r.programs))
+	for _, row := range c.Rows {
+		for i, program := range r.programs {
+			e := inventory.Event{Op: cdc.OpRead, Table: t.name, Mapping: t.mappings[i].ID()}
+			from := len(contributions)
+			if contributions, e.Problem = program.Map(row, contributions); e.Problem != nil {
+				contributions = contributions[:from]
+				if err := r.reject(out, row, &e); err != nil {
+					return err
+				}
 			}
-			e.Row = key
-			if out.rejects == nil {
-				out.rejects = make(map[int]Reject)
-			}
-			out.rejects[i] = newReject(r.source, &cdc.Transaction{ID: readName, CommittedAt: c.ReadAt},
-				&cdc.NetChange{Op: cdc.OpRead, Table: c.Table, Key: key, After: row}, &e)
+			e.Contributions = contributions[from:len(contributions):len(contributions)]
+			out.events = append(out.events, e)
 		}
-		e.Contributions = contributions[from:len(contributions):len(contributions)]
-		out.events[i] = e
 	}
+	return nil
+}
+
+// reject notes that row could not be mapped.
+func (r *chunkReader) reject(out *chunkResult, row cdc.Row, e *inventory.Event) error {
+	c := out.chunk
+	key, err := c.Table.KeyOf(row)
+	if err != nil {
+		return fmt.Errorf("key of a row of table %s: %w", c.Table.Name, err)
+	}
+	e.Row = key
+	if out.rejects == nil {
+		out.rejects = make(map[int]Reject)
+	}
+	out.rejects[len(out.events)] = newReject(r.source, &cdc.Transaction{ID: readName, CommittedAt: c.ReadAt},
+		&cdc.NetChange{Op: cdc.OpRead, Table: c.Table, Key: key, After: row}, e)
 	return nil
 }
 

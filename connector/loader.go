@@ -29,45 +29,69 @@ const (
 	// readRetryFirst and readRetryLongest bound the pause after a chunk could not be read.
 	readRetryFirst   = 250 * time.Millisecond
 	readRetryLongest = 15 * time.Second
+	// paceEvery is how often a job looks whether what it waits for has come:
+	// stores, and the stream, which on an idle source moves only when it is asked.
+	paceEvery = 20 * time.Millisecond
+	// lagEvery is how often a job looks whether the stream has caught up.
+	lagEvery = time.Second
+	// rereadsOdd is after how many rereads in a row a table is complained about.
+	rereadsOdd = 5
 )
 
-// loader loads tables beside the stream of one run. Its step is called by the
-// goroutine that takes the stream, at boundaries between commits, and so is
-// everything else that is not said to be for others.
+// loader does the jobs of one run beside its stream, one at a time. Its step is
+// called by the goroutine that takes the stream, at boundaries between commits,
+// and so is everything else that is not said to be for others.
 type loader struct {
 	s       *captureRun
 	rec     *backfill.Recorder
 	request chan chunkRequest
 	results chan chunkResult
-	// plans has the newest plan to keep, and room for one.
+	// plans has the newest jobs to keep, and room for one; sizes the tables whose
+	// size is to be estimated.
 	plans chan keepPlan
+	sizes chan []*tableRead
+	// ended is closed with the run.
+	ended chan struct{}
 
-	job *loadJob
+	// jobs are those that are not over, in the order in which they were asked for,
+	// and job is the one of them that is under way.
+	jobs []*job
+	job  *job
+	// reading counts the chunks that are being read.
+	reading int
 	// placed are chunks whose markers are not known to be durable, oldest first, and
 	// unapplied those that stores have not applied.
 	placed    []placedChunk
 	unapplied []placedRows
 	arrived   map[*backfill.Step]*chunkResult
+	// rests is the newest message that what is kept of jobs rests on.
+	rests inventory.Position
+	// answers wait until the jobs are kept; changed says that they are to be.
+	answers []chan<- error
+	changed bool
 
-	// live is when the last transaction came, in unix nanoseconds.
-	live atomic.Int64
-
+	// live is when the last transaction came, in unix nanoseconds, and lag how old
+	// it was.
+	live, lag atomic.Int64
 	// active says that step has something to do.
 	active atomic.Bool
-	// blocked says that reading waits for stores to apply.
-	blocked atomic.Bool
+	// wake is when step is to be called next, in unix nanoseconds, zero for never.
+	wake atomic.Int64
 
 	mu sync.Mutex
+	// commands are those that step has not done yet.
+	commands []*command
 	// wish is what ought to be loaded next, nil if nothing.
 	wish *loadWish
-	// busy says that a load is under way, or will be as soon as step sees the wish.
+	// busy says that stores' lacks are not to be judged: a load is under way, or will
+	// be as soon as step sees the wish.
 	busy bool
 	// barrier is the position that a store must have reached for its report to count.
 	barrier inventory.Position
 }
 
 type placedChunk struct {
-	table  *tableLoad
+	table  *tableRead
 	step   *backfill.Step
 	marker inventory.Position
 }
@@ -78,15 +102,17 @@ type placedRows struct {
 }
 
 type keepPlan struct {
-	text  []byte
-	rests inventory.Position
+	text    []byte
+	rests   inventory.Position
+	answers []chan<- error
 }
 
 func newLoader(s *captureRun) *loader {
 	return &loader{
 		s: s, rec: backfill.NewRecorder(windowKeys),
 		request: make(chan chunkRequest, loadTables), results: make(chan chunkResult, loadTables),
-		plans: make(chan keepPlan, 1), arrived: make(map[*backfill.Step]*chunkResult),
+		plans: make(chan keepPlan, 1), sizes: make(chan []*tableRead, 1), ended: make(chan struct{}),
+		arrived: make(map[*backfill.Step]*chunkResult),
 	}
 }
 
@@ -94,36 +120,63 @@ func newLoader(s *captureRun) *loader {
 func (l *loader) record(t *cdc.Transaction, changes []cdc.NetChange) {
 	if l.active.Load() {
 		l.rec.Record(t, changes)
-		l.live.Store(time.Now().UnixNano())
+		now := time.Now()
+		l.live.Store(now.UnixNano())
+		l.lag.Store(int64(now.Sub(t.CommittedAt)))
 	}
 }
 
-// step goes on with the load at a boundary that the stream has reached.
+// step goes on with the jobs at a boundary that the stream has reached.
 func (l *loader) step(ctx context.Context, reached cdc.Resume) error {
 	if !l.active.Load() {
 		return nil
 	}
-	if l.job == nil {
-		return l.start(ctx)
-	}
+	l.wake.Store(0)
+	l.obey()
 	l.settle()
-	switch l.job.phase {
-	case loadStarting:
-		if l.s.out.acknowledged(l.job.id) {
-			l.job.phase = loadReading
-			l.keep(l.job.id)
-			l.open()
-		}
-	case loadReading:
-		if err := l.takeResults(); err != nil {
+	if err := l.takeResults(); err != nil {
+		return err
+	}
+	if l.job == nil {
+		l.choose()
+	}
+	if l.job != nil {
+		if err := l.advance(ctx, reached); err != nil {
 			return err
 		}
+	}
+	l.keep()
+	l.rest()
+	return nil
+}
+
+// advance goes on with the current job.
+func (l *loader) advance(ctx context.Context, reached cdc.Resume) error {
+	switch l.job.phase {
+	case jobWaiting:
+		return l.start(ctx)
+	case jobStarting:
+		if !l.s.out.acknowledged(l.job.load) {
+			return nil
+		}
+		l.rests, l.changed = l.job.load, true
+		l.job.phase = jobReading
+		if l.job.paused || l.job.cancelled {
+			l.stopReading()
+			return l.leave(ctx)
+		}
+		l.open()
+	case jobReading:
 		if err := l.place(ctx, reached); err != nil {
 			return err
 		}
 		l.open()
-		return l.complete(ctx)
-	case loadEnding:
+		if l.job.done() {
+			return l.end(ctx)
+		}
+	case jobLeaving:
+		return l.leave(ctx)
+	case jobEnding:
 		if l.s.out.acknowledged(l.job.ends) {
 			l.finish(ctx)
 		}
@@ -131,35 +184,34 @@ func (l *loader) step(ctx context.Context, reached cdc.Resume) error {
 	return nil
 }
 
-// start begins the load that is wished for.
+// start begins the current job, or goes on with it.
 func (l *loader) start(ctx context.Context) error {
-	l.mu.Lock()
-	wish := l.wish
-	l.wish = nil
-	l.mu.Unlock()
-	if wish == nil {
-		l.active.Store(false)
+	j := l.job
+	if j.cancelled {
+		j.phase = jobLeaving
+		return l.leave(ctx)
+	}
+	if j.began.IsZero() {
+		j.began = time.Now()
+	}
+	l.changed = true
+	l.estimate(j)
+	l.s.c.cfg.Logger.InfoContext(ctx, "job begins or goes on", "job", j.id, "kind", string(j.kind), "reason", j.reason, "tables", len(j.tables))
+	body := j.beginning(l.s.c.cfg.Source)
+	if body == nil {
+		j.phase = jobReading
+		l.open()
 		return nil
 	}
-	job := newLoadJob(*wish, l.s.mappings, time.Now())
-	started := &inventory.LoadStarted{Feeds: wish.feeds, Stores: wish.stores, Reason: wish.reason}
-	id, err := l.s.out.control(ctx, inventory.AppendLoadStarted(nil, l.s.c.cfg.Source, started))
+	at, err := l.s.out.control(ctx, body)
 	if err != nil {
 		return err
 	}
-	job.id, l.job = id, job
-	l.s.c.cfg.Logger.InfoContext(ctx, "load started", "load", id.String(), "reason", wish.reason, "tables", len(wish.feeds))
+	j.load, j.phase = at, jobStarting
 	return nil
 }
 
-// resume goes on with the load that an earlier run left.
-func (l *loader) resume(job *loadJob) {
-	l.job = job
-	l.busy = true
-	l.active.Store(true)
-}
-
-// settle notes which markers have become durable, and has the plan kept.
+// settle notes which markers have become durable, and has that kept.
 func (l *loader) settle() {
 	n := 0
 	for n < len(l.placed) && l.s.out.acknowledged(l.placed[n].marker) {
@@ -167,21 +219,9 @@ func (l *loader) settle() {
 		n++
 	}
 	if n > 0 {
-		l.keep(l.placed[n-1].marker)
+		l.rests, l.changed = l.placed[n-1].marker, true
 		l.placed = append(l.placed[:0], l.placed[n:]...)
 	}
-}
-
-// keep has the plan kept in the background; a newer one replaces it.
-func (l *loader) keep(rests inventory.Position) { l.offer(keepPlan{l.job.encode(), rests}) }
-
-func (l *loader) offer(p keepPlan) {
-	select {
-	case <-l.plans:
-	default:
-	}
-	l.plans <- p
-	l.s.progress.Set("load", l.job.status())
 }
 
 // takeResults takes the chunks that have been read.
@@ -189,7 +229,8 @@ func (l *loader) takeResults() error {
 	for {
 		select {
 		case r := <-l.results:
-			if err := l.take(r); err != nil {
+			l.reading--
+			if err := l.take(&r); err != nil {
 				return err
 			}
 		default:
@@ -198,23 +239,28 @@ func (l *loader) takeResults() error {
 	}
 }
 
-func (l *loader) take(r chunkResult) error {
+func (l *loader) take(r *chunkResult) error {
 	t := r.table
-	t.reading = false
+	if t.planner != r.planner {
+		return nil // its job was parked or is over
+	}
 	if r.err != nil {
 		t.planner.Fail(r.step)
 		t.delay = min(max(2*t.delay, readRetryFirst), readRetryLongest)
 		t.notBefore, t.trouble = time.Now().Add(t.delay), r.err.Error()
-		l.s.c.cfg.Logger.Warn("a chunk could not be read, will retry", "table", t.feed.Table, "error", r.err, "after", t.delay)
+		l.s.c.cfg.Logger.Warn("a chunk could not be read, will retry", "table", t.name, "error", r.err, "after", t.delay)
 		l.s.c.cfg.Metrics.chunkFailures.WithLabelValues(l.s.c.cfg.Source).Inc()
-		time.AfterFunc(t.delay, l.s.c.cfg.Adapter.Nudge)
+		l.changed = true
 		return nil
 	}
 	t.delay, t.trouble = 0, ""
 	if err := t.planner.Arrive(r.step, r.chunk, r.took); err != nil {
 		return err
 	}
-	l.arrived[r.step] = &r
+	if r.given != t.given {
+		return nil // it is read again
+	}
+	l.arrived[r.step] = r
 	return nil
 }
 
@@ -224,8 +270,7 @@ func (l *loader) place(ctx context.Context, reached cdc.Resume) error {
 		for {
 			step, rows, err := t.planner.Place(reached)
 			if errors.Is(err, backfill.ErrReread) {
-				l.s.c.cfg.Metrics.chunksReread.WithLabelValues(l.s.c.cfg.Source).Inc()
-				l.forget(t)
+				l.reread(t, err)
 				continue
 			}
 			if err != nil {
@@ -233,6 +278,9 @@ func (l *loader) place(ctx context.Context, reached cdc.Resume) error {
 			}
 			if step == nil {
 				break
+			}
+			if t.rereads > 0 {
+				t.rereads, t.trouble = 0, ""
 			}
 			if err := l.append(ctx, t, step, rows); err != nil {
 				return err
@@ -242,8 +290,23 @@ func (l *loader) place(ctx context.Context, reached cdc.Resume) error {
 	return nil
 }
 
-// forget drops what was prepared for chunks of t, which are read again.
-func (l *loader) forget(t *tableLoad) {
+// reread drops what was prepared for chunks of t, which are read again, and
+// complains if that happens time after time.
+func (l *loader) reread(t *tableRead, why error) {
+	l.s.c.cfg.Metrics.chunksReread.WithLabelValues(l.s.c.cfg.Source).Inc()
+	l.forget(t)
+	t.rereads++
+	if t.rereads%rereadsOdd == 0 {
+		t.trouble = "its chunks are read again and again: " + why.Error()
+		l.changed = true
+		l.s.c.cfg.Logger.Warn("chunks of a table are read again and again, because it changes faster than it is read",
+			"table", t.name, "times", t.rereads, "error", why)
+	}
+}
+
+// forget drops what was prepared for chunks of t, and what still comes for them.
+func (l *loader) forget(t *tableRead) {
+	t.given++
 	for step, r := range l.arrived {
 		if r.table == t {
 			delete(l.arrived, step)
@@ -252,31 +315,20 @@ func (l *loader) forget(t *tableLoad) {
 }
 
 // append appends what of a chunk goes into the log, and its marker.
-func (l *loader) append(ctx context.Context, t *tableLoad, step *backfill.Step, placed []backfill.Placed) error {
+func (l *loader) append(ctx context.Context, t *tableRead, step *backfill.Step, placed []backfill.Placed) error {
 	prepared := l.arrived[step]
 	delete(l.arrived, step)
-	r := &readRows{load: l.job.id, name: readName, readAt: prepared.chunk.ReadAt}
-	for _, p := range placed {
-		e := prepared.events[p.Index]
-		e.Row = p.Key
-		if reject, ok := prepared.rejects[p.Index]; ok {
-			if l.s.c.cfg.StopOnReject {
-				return &RejectError{Reject: reject}
-			}
-			r.rejects = append(r.rejects, reject)
-		} else if len(e.Contributions) == 0 {
-			continue // the new feed holds nothing of the row anyway
-		}
-		r.events = append(r.events, e)
+	r, err := l.gather(t, prepared, placed)
+	if err != nil {
+		return err
 	}
 	if err := l.s.out.rows(ctx, r); err != nil {
 		return err
 	}
 	cursor := step.Cursor()
-	marker := &inventory.ChunkMarker{
-		Load: l.job.id, Table: t.feed.Table, Last: cursor.After, Rows: len(prepared.chunk.Rows), Done: cursor.Done,
-	}
-	at, err := l.s.out.control(ctx, inventory.AppendChunk(nil, l.s.c.cfg.Source, marker))
+	marker := l.job.marker(t)
+	marker.Last, marker.Rows, marker.Done = cursor.After, len(prepared.chunk.Rows), cursor.Done
+	at, err := l.s.out.control(ctx, inventory.AppendChunk(nil, l.s.c.cfg.Source, &marker))
 	if err != nil {
 		return err
 	}
@@ -289,32 +341,59 @@ func (l *loader) append(ctx context.Context, t *tableLoad, step *backfill.Step, 
 	return nil
 }
 
-// open has the next chunks read, as far as stores keep up.
-func (l *loader) open() {
-	now := time.Now()
-	reading := 0
-	for _, t := range l.job.tables {
-		if t.reading {
-			reading++
+// gather picks the events of the rows that are placed. Of a load the new feed holds
+// nothing yet, so that rows which map to nothing need not be stated.
+func (l *loader) gather(t *tableRead, prepared *chunkResult, placed []backfill.Placed) (*readRows, error) {
+	r := &readRows{load: l.job.load, name: readName, readAt: prepared.chunk.ReadAt}
+	each := len(t.mappings)
+	for _, p := range placed {
+		for i := p.Index * each; i < (p.Index+1)*each; i++ {
+			e := prepared.events[i]
+			e.Row = p.Key
+			if reject, ok := prepared.rejects[i]; ok {
+				if l.s.c.cfg.StopOnReject {
+					return nil, &RejectError{Reject: reject}
+				}
+				r.rejects = append(r.rejects, reject)
+			} else if l.job.kind == JobLoad && len(e.Contributions) == 0 {
+				continue
+			}
+			r.events = append(r.events, e)
 		}
 	}
+	return r, nil
+}
+
+// open has the next chunks read, as far as stores and the source keep up.
+func (l *loader) open() {
+	now := time.Now()
 	room := l.room(now)
-	l.blocked.Store(room <= 0)
+	if l.job.pace.MaxLag > 0 && l.flows(now) && time.Duration(l.lag.Load()) > l.job.pace.MaxLag {
+		l.wakeAt(now.Add(lagEvery))
+		return
+	}
 	for _, t := range l.job.tables {
-		if reading == loadTables || room <= 0 {
+		if l.reading == loadTables {
+			return // the next result calls step
+		}
+		if room <= 0 {
+			l.wakeAt(now.Add(paceEvery))
 			return
 		}
-		if t.reading || now.Before(t.notBefore) {
+		if now.Before(t.notBefore) {
+			l.wakeAt(t.notBefore)
 			continue
 		}
 		step := t.planner.Open(l.rec, now)
 		if step == nil {
+			if wait := t.planner.Wait(now); wait > 0 {
+				l.wakeAt(now.Add(wait))
+			}
 			continue
 		}
-		t.reading = true
-		reading++
+		l.reading++
 		room -= step.Request.Limit
-		l.request <- chunkRequest{t, step, l.s.c.cfg.Adapter.Mark()}
+		l.request <- chunkRequest{t, t.planner, t.given, step, l.s.c.cfg.Adapter.Mark()}
 	}
 }
 
@@ -342,106 +421,66 @@ func (l *loader) room(now time.Time) int {
 // flows reports whether transactions come at present. For any goroutine.
 func (l *loader) flows(now time.Time) bool { return now.UnixNano()-l.live.Load() < int64(liveFor) }
 
-// applied is the position that every store of the load has applied. Stores that
-// were forgotten meanwhile are not waited for.
+// applied is the position that every store which takes the rows has applied: those
+// of a load, otherwise all. Stores that were forgotten meanwhile are not waited for.
 func (l *loader) applied() inventory.Position {
 	lowest := inventory.Position{Run: math.MaxUint64}
 	for _, r := range l.s.run.Reports() {
-		if slices.Contains(l.job.stores, r.Store) && r.LogID == l.s.start.LogID && r.Position.Before(lowest) {
+		takes := l.job.kind != JobLoad || slices.Contains(l.job.stores, r.Store)
+		if takes && r.LogID == l.s.start.LogID && r.Position.Before(lowest) {
 			lowest = r.Position
 		}
 	}
 	return lowest
 }
 
-// complete ends the load when everything that was read is durable.
-func (l *loader) complete(ctx context.Context) error {
-	if !l.job.done() {
+// end ends the current job when everything that was read is durable.
+func (l *loader) end(ctx context.Context) error {
+	body := l.job.ending(l.s.c.cfg.Source)
+	if body == nil {
+		l.finish(ctx)
 		return nil
 	}
-	at, err := l.s.out.control(ctx, inventory.AppendLoadCompleted(nil, l.s.c.cfg.Source, inventory.LoadCompleted{Load: l.job.id}))
+	at, err := l.s.out.control(ctx, body)
 	if err != nil {
 		return err
 	}
-	l.job.ends, l.job.phase = at, loadEnding
+	l.job.ends, l.job.phase = at, jobEnding
 	return nil
 }
 
-// finish forgets a load whose end is durable.
+// leave ends or parks the current job, of which nothing is read any more, when
+// what was placed is durable.
+func (l *loader) leave(ctx context.Context) error {
+	switch {
+	case len(l.placed) > 0:
+		return nil
+	case l.job.cancelled:
+		return l.end(ctx)
+	}
+	l.job.park()
+	l.job, l.unapplied, l.changed = nil, nil, true
+	l.wakeAt(time.Now())
+	return nil
+}
+
+// finish forgets the current job, which is over.
 func (l *loader) finish(ctx context.Context) {
-	rows := int64(0)
-	for _, t := range l.job.tables {
-		rows += t.rows
+	j := l.job
+	state := JobCompleted
+	if j.cancelled {
+		state = JobCancelled
 	}
-	l.s.c.cfg.Logger.InfoContext(ctx, "load completed", "load", l.job.id.String(), "rows", rows,
-		"took", time.Since(l.job.began).Round(time.Millisecond))
-	l.s.c.cfg.Metrics.loads.WithLabelValues(l.s.c.cfg.Source).Inc()
-	l.offer(keepPlan{rests: l.job.ends})
-	l.s.progress.Set("load", nil)
-	l.mu.Lock()
-	l.barrier, l.busy = l.job.ends, false
-	l.mu.Unlock()
+	if !j.ends.IsZero() {
+		l.rests = j.ends
+		l.mu.Lock()
+		l.barrier = j.ends
+		l.mu.Unlock()
+	}
+	if j.kind == JobLoad && state == JobCompleted {
+		l.s.c.cfg.Metrics.loads.WithLabelValues(l.s.c.cfg.Source).Inc()
+	}
+	l.over(ctx, j, state)
 	l.job, l.placed, l.unapplied = nil, nil, nil
-	l.active.Store(false)
-}
-
-// wishFor asks for a load, unless one is under way. For any goroutine.
-func (l *loader) wishFor(w loadWish) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.busy {
-		return
-	}
-	l.wish, l.busy = &w, true
-	l.active.Store(true)
-	l.s.c.cfg.Adapter.Nudge()
-}
-
-// judges returns the position from which on reports of stores count, and false
-// while a load is under way. For any goroutine.
-func (l *loader) judges() (inventory.Position, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.barrier, !l.busy
-}
-
-// acked has step called soon if it may wait for an acknowledgement: while
-// transactions come, they call it. For any goroutine.
-func (l *loader) acked(inventory.Position) {
-	if l.active.Load() && !l.flows(time.Now()) {
-		l.s.c.cfg.Adapter.Nudge()
-	}
-}
-
-// pace has step called while it waits for stores, until ctx ends.
-func (l *loader) pace(ctx context.Context) error {
-	tick := time.NewTicker(paceEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if l.blocked.Load() && l.active.Load() {
-				l.s.c.cfg.Adapter.Nudge()
-			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// paceEvery is how often a load that waits for stores looks whether they have gone on.
-const paceEvery = 20 * time.Millisecond
-
-// keepPlans keeps plans in the state as they come, until ctx ends.
-func (l *loader) keepPlans(ctx context.Context) error {
-	for {
-		select {
-		case p := <-l.plans:
-			if err := l.s.run.KeepPlan(ctx, p.text, p.rests); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+	l.wakeAt(time.Now())
 }

@@ -15,6 +15,8 @@ type Plan struct {
 	Table cdc.TableName
 	// Range is the part of the table to read, in key order. The zero Range is all of it.
 	Range
+	// Where, if not nil, leaves out the rows for which it is not true.
+	Where *cdc.Condition
 	// Keys, if not nil, are the rows to read instead, in this order.
 	Keys []Key
 	// From is where to go on. The zero Cursor is the beginning.
@@ -106,8 +108,8 @@ func (p *Planner) Open(r *Recorder, now time.Time) *Step {
 	s := &Step{Request: Request{Table: p.plan.Table}, from: p.next}
 	asked := p.size.rows
 	if p.plan.Keys == nil {
-		s.Request.Range = Range{After: p.next.After, Upto: p.plan.Upto}
-		s.Request.Limit = asked
+		s.Request.Range = Range{After: p.next.After, Including: p.including(), Upto: p.plan.Upto}
+		s.Request.Limit, s.Request.Where = asked, p.plan.Where
 	} else {
 		left := p.plan.Keys[p.next.Listed:]
 		asked = min(asked, len(left))
@@ -118,6 +120,12 @@ func (p *Planner) Open(r *Recorder, now time.Time) *Step {
 	p.reading = s
 	p.steps = append(p.steps, s)
 	return s
+}
+
+// including reports whether the next chunk begins with the row that it is to begin
+// behind: the first one of a range that has its own beginning.
+func (p *Planner) including() bool {
+	return p.plan.Including && p.next.Rows == 0 && slices.Equal(p.next.After, p.plan.After)
 }
 
 // Wait returns how long after now the throttle holds the next chunk back.
@@ -138,7 +146,7 @@ func (p *Planner) Arrive(s *Step, c *Chunk, took time.Duration) error {
 		to.Done = to.Listed == len(p.plan.Keys)
 	} else {
 		to.Done = len(c.Rows) < s.Request.Limit
-		if !to.Done && slices.Equal(c.Last, s.from.After) {
+		if !to.Done && !s.Request.Including && slices.Equal(c.Last, s.from.After) {
 			return fmt.Errorf("chunk of table %s ends at %q, where it began", p.plan.Table, c.Last)
 		}
 		if c.Last != nil {

@@ -14,7 +14,9 @@ type Key []string
 // to and including Upto. A nil bound is no bound.
 type Range struct {
 	After Key
-	Upto  Key
+	// Including says that the row After belongs to the stretch, too.
+	Including bool
+	Upto      Key
 }
 
 // Request asks for one chunk. Either Range and Limit or Keys are used.
@@ -26,6 +28,9 @@ type Request struct {
 	Limit int
 	// Keys asks for rows by key instead: those that are there.
 	Keys []Key
+	// Where, if not nil, leaves out the rows for which it is not true. It goes with
+	// a Range only, and names captured columns.
+	Where *cdc.Condition
 }
 
 // View is the moment as of which a chunk was read.

@@ -1,0 +1,152 @@
+package connector
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"tailstock/connector/backfill"
+	"tailstock/connector/inventory"
+	"tailstock/connector/mapping"
+)
+
+// keptJobs is the form of a source's jobs in the state. A golden file pins it.
+type keptJobs struct {
+	Jobs []keptJob `json:"jobs"`
+}
+
+type keptJob struct {
+	ID     string    `json:"id"`
+	Kind   JobKind   `json:"kind"`
+	Reason string    `json:"reason"`
+	Asked  time.Time `json:"asked"`
+	Began  time.Time `json:"began,omitzero"`
+	Needed bool      `json:"needed,omitempty"`
+	Paused bool      `json:"paused,omitempty"`
+	// Cancelled is a load that the stores have not been told to drop yet.
+	Cancelled bool `json:"cancelled,omitempty"`
+	// Load is the position of the message that began a load, empty before that.
+	Load   string       `json:"load,omitempty"`
+	Stores []string     `json:"stores,omitempty"`
+	From   backfill.Key `json:"from,omitempty"`
+	To     backfill.Key `json:"to,omitempty"`
+	Where  string       `json:"where,omitempty"`
+	JobPace
+	Tables []keptTable `json:"tables"`
+}
+
+type keptTable struct {
+	Table string `json:"table"`
+	// Mapping is that of the feed that a load fills.
+	Mapping inventory.MappingID `json:"mapping,omitempty"`
+	// After is the key of the last row that is durable in the log.
+	After backfill.Key `json:"after"`
+	Rows  int64        `json:"rows"`
+	Done  bool         `json:"done"`
+}
+
+// encodeJobs returns what is kept of jobs, nil for none.
+func encodeJobs(jobs []*job) []byte {
+	if len(jobs) == 0 {
+		return nil
+	}
+	var kept keptJobs
+	for _, j := range jobs {
+		kept.Jobs = append(kept.Jobs, j.kept())
+	}
+	b, err := json.Marshal(kept)
+	if err != nil {
+		panic(fmt.Sprintf("connector: encode jobs: %v", err)) // strings and numbers always encode
+	}
+	return b
+}
+
+func (j *job) kept() keptJob {
+	k := keptJob{
+		ID: j.id, Kind: j.kind, Reason: j.reason, Asked: keptTime(j.asked), Began: keptTime(j.began),
+		Needed: j.needed, Paused: j.paused, Cancelled: j.cancelled, Stores: j.stores,
+		From: j.from, To: j.to, Where: j.where, JobPace: j.pace,
+	}
+	if j.started() {
+		k.Load = j.load.String()
+	}
+	for _, t := range j.tables {
+		c := t.planner.Cursor()
+		table := keptTable{Table: t.name, After: c.After, Rows: c.Rows, Done: c.Done}
+		if j.kind == JobLoad {
+			table.Mapping = t.mappings[0].ID()
+		}
+		k.Tables = append(k.Tables, table)
+	}
+	return k
+}
+
+func keptTime(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+// decodeJobs reads kept jobs back. Those that lead nowhere any more are returned
+// as dropped: loads of a feed that is not among those wanted, and backfills of
+// tables that none of mappings is of.
+func decodeJobs(text []byte, mappings []*mapping.Mapping, wanted []inventory.FeedName) (jobs []*job, dropped []keptJob, err error) {
+	var kept keptJobs
+	if err := json.Unmarshal(text, &kept); err != nil {
+		return nil, nil, fmt.Errorf("decode jobs: %w", err)
+	}
+	for i := range kept.Jobs {
+		j, err := kept.Jobs[i].job(mappings, wanted)
+		if err != nil {
+			return nil, nil, fmt.Errorf("decode job %s: %w", kept.Jobs[i].ID, err)
+		}
+		if j == nil {
+			dropped = append(dropped, kept.Jobs[i])
+			continue
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, dropped, nil
+}
+
+// job returns the job that k keeps, nil if it leads nowhere.
+func (k *keptJob) job(mappings []*mapping.Mapping, wanted []inventory.FeedName) (*job, error) {
+	j := &job{
+		id: k.ID, kind: k.Kind, reason: k.Reason, asked: k.Asked, began: k.Began, needed: k.Needed,
+		paused: k.Paused, cancelled: k.Cancelled, stores: k.Stores, from: k.From, to: k.To, where: k.Where,
+		pace: k.JobPace, throttle: backfill.NewThrottle(k.Throttle),
+	}
+	var err error
+	if k.Load != "" {
+		if j.load, err = inventory.ParsePosition(k.Load); err != nil {
+			return nil, err
+		}
+	}
+	if k.Where != "" {
+		if j.condition, err = mapping.ParseCondition(k.Where); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range k.Tables {
+		read := k.table(t, mappings, wanted)
+		if read == nil {
+			return nil, nil
+		}
+		j.planFrom(read, backfill.Cursor{After: t.After, Rows: t.Rows, Done: t.Done})
+		j.tables = append(j.tables, read)
+	}
+	return j, nil
+}
+
+func (k *keptJob) table(t keptTable, mappings []*mapping.Mapping, wanted []inventory.FeedName) *tableRead {
+	if k.Kind != JobLoad {
+		return newTableRead(t.Table, mappings)
+	}
+	f := inventory.FeedName{Table: t.Table, Mapping: t.Mapping}
+	if !slices.Contains(wanted, f) {
+		return nil
+	}
+	return newFeedRead(f, mappings)
+}
