@@ -286,6 +286,8 @@ type Applied struct {
 	Cells int
 	// Feeds are the feeds afterwards, nil if the batch changed none.
 	Feeds []FeedReport
+	// Compared is what rows of verifications came to, one entry for each of their tables.
+	Compared []Comparison
 }
 
 // Place is a point in the levels stream.

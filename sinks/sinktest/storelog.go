@@ -78,6 +78,11 @@ func (l *storeLog) read(m connector.LogMessage, events ...inventory.Event) conne
 	return out
 }
 
+// chunk makes the marker of a chunk that a job has read.
+func (l *storeLog) chunk(job string) connector.LogMessage {
+	return l.message(inventory.Message{Chunk: &inventory.ChunkMarker{Job: job, Table: binTable}})
+}
+
 // gap makes the message that states a gap.
 func (l *storeLog) gap() connector.LogMessage {
 	return l.message(inventory.Message{SourceGap: &inventory.SourceGap{Reason: "slot_missing"}})

@@ -62,6 +62,8 @@ type transaction interface {
 	lockSource(ctx context.Context, source string) (lockedSource, error)
 	// contributions reads the stored contributions of rows; i is an index into rows.
 	contributions(ctx context.Context, rows []rowChange, each func(i int, s *storedLeg) error) error
+	// problems reads the problems that rows are marked with; i is an index into rows.
+	problems(ctx context.Context, rows []rowChange, each func(i int, p inventory.Problem) error) error
 	// changeContributions writes c, of which it keeps nothing but the contributions.
 	changeContributions(ctx context.Context, c *contributionChanges, causes []cause) error
 	// addToCells adds to cells, making those that are missing.

@@ -21,6 +21,8 @@ type batchWriter struct {
 	limit   int
 	last    *DataError
 	applied connector.Applied
+	// compared are rows that wait to be compared with what is written.
+	compared comparison
 }
 
 // errLimit ends a trial that has written as many rows as it may.
@@ -35,17 +37,41 @@ func (w *batchWriter) write(ctx context.Context, messages []connector.LogMessage
 			return err
 		}
 		for j := range m.Commits {
-			w.fold.begin(m.Position, &m.Commits[j])
-			if err := w.commit(ctx, &m.Commits[j]); err != nil {
+			if err := w.take(ctx, m.Position, &m.Commits[j]); err != nil {
 				return err
 			}
 		}
 	}
+	if err := w.compare(ctx); err != nil {
+		return err
+	}
 	return w.flush(ctx)
+}
+
+// take takes a commit. Rows are compared when all that stands before them is
+// written, and nothing that stands behind them.
+func (w *batchWriter) take(ctx context.Context, at inventory.Position, c *inventory.Commit) error {
+	if c.Compare != "" {
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
+		w.gather(at, c)
+		return nil
+	}
+	if err := w.compare(ctx); err != nil {
+		return err
+	}
+	w.fold.begin(at, c)
+	return w.commit(ctx, c)
 }
 
 // control does what a control event says about feeds.
 func (w *batchWriter) control(ctx context.Context, m *connector.LogMessage) error {
+	if m.Commits == nil && m.Chunk == nil {
+		if err := w.compare(ctx); err != nil {
+			return err
+		}
+	}
 	switch {
 	case m.Feeds != nil:
 		return w.book.list(ctx, m.Feeds)
@@ -93,6 +119,9 @@ func (w *batchWriter) commit(ctx context.Context, c *inventory.Commit) error {
 // flush writes what was gathered so far.
 func (w *batchWriter) flush(ctx context.Context) error {
 	f := w.fold
+	if len(f.causes) == 0 {
+		return nil
+	}
 	w.fold = newFold(0)
 	w.applied.Events += f.events
 	f.sort()
