@@ -46,6 +46,7 @@ func TestChunkUsesTheIndex(t *testing.T) {
 		{"r", `k int NOT NULL, j int NOT NULL); CREATE UNIQUE INDEX kr ON r (k DESC, j DESC); ALTER TABLE r REPLICA IDENTITY USING INDEX kr; CREATE TABLE r2 (k int`, "i, i"},
 		{"m", `k int PRIMARY KEY) PARTITION BY RANGE (k); CREATE TABLE m1 PARTITION OF m FOR VALUES FROM (0) TO (5000); CREATE TABLE m2 PARTITION OF m FOR VALUES FROM (5000) TO (20000`, "i"},
 	}
+	cases = append(cases, struct{ name, create, value string }{"w", "k int PRIMARY KEY, pad text", "i, repeat('x', 500)"})
 	wanted := make(cdc.Wanted)
 	for _, c := range cases {
 		sql := "CREATE TABLE " + c.name + " (" + c.create + "); ALTER TABLE " + c.name + " SET (autovacuum_enabled = off);"
@@ -57,6 +58,7 @@ func TestChunkUsesTheIndex(t *testing.T) {
 		}
 		wanted[cdc.TableName{Schema: "public", Name: c.name}] = nil
 	}
+	wanted[cdc.TableName{Schema: "public", Name: "w"}] = []string{"pad"} // a table that costs more to read by the index
 	s, err := New(Config{DSN: dsn, Slot: "s", Publication: "p"}, wanted, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)

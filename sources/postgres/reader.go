@@ -33,6 +33,8 @@ type reader struct {
 	// make it at once: an answer cannot be told from a keepalive sent before it.
 	owed  bool
 	eager time.Time
+	// asked is when the server was asked last.
+	asked time.Time
 	// broken says that the connection, or our understanding of it, is lost.
 	broken bool
 }
@@ -49,6 +51,8 @@ const (
 	// flowing is how long a read waits at most for a server that has more to send:
 	// it decodes a small transaction in a few tens of microseconds.
 	flowing = 100 * time.Microsecond
+	// askInterval is the shortest time between two questions.
+	askInterval = time.Millisecond
 	// eagerTime is how long after a question keepalives make progress at once.
 	eagerTime = time.Second
 )
@@ -76,16 +80,15 @@ func (r *reader) loop(ctx context.Context) error {
 			time.Sleep(r.cfg.GulpWait) //nolint:forbidigo // the socket fills meanwhile: that is the point
 		}
 		before := r.stream.received
-		if err := r.stream.fill(ctx, r.nextTick); err != nil && !errors.Is(err, errIdle) {
+		if err := r.stream.fill(ctx, r.readUntil()); err != nil && !errors.Is(err, errIdle) {
 			return err
 		}
 		r.metrics.received.Add(float64(r.stream.received - before))
-		if r.stream.woken.Swap(false) {
-			if err := r.askPlace(time.Now()); err != nil {
-				return err
-			}
+		now := time.Now()
+		if err := r.askPlace(now); err != nil {
+			return err
 		}
-		if now := time.Now(); !now.Before(r.nextTick) {
+		if !now.Before(r.nextTick) {
 			r.decoder.flushProgress()
 			if err := r.tick(now); err != nil {
 				return err
@@ -105,9 +108,24 @@ func (r *reader) gulp() bool {
 	return true
 }
 
-// askPlace asks the server for a keepalive.
+// readUntil returns until when the next read may wait: shorter when a question is
+// to be asked that came too soon after the last one.
+func (r *reader) readUntil() time.Time {
+	next := r.asked.Add(askInterval)
+	r.stream.known = r.stream.woken.Load() && time.Now().Before(next)
+	if r.stream.known && next.Before(r.nextTick) {
+		return next
+	}
+	return r.nextTick
+}
+
+// askPlace asks the server for a keepalive if that is wanted. However often it is
+// wanted, reading goes on in between.
 func (r *reader) askPlace(now time.Time) error {
-	r.owed, r.eager = true, now.Add(eagerTime)
+	if now.Sub(r.asked) < askInterval || !r.stream.woken.Swap(false) {
+		return nil
+	}
+	r.owed, r.asked, r.eager = true, now, now.Add(eagerTime)
 	return r.sendStatus(now, true)
 }
 

@@ -31,8 +31,10 @@ type stream struct {
 	lastRead time.Time
 	waited   time.Duration
 	out      []byte
-	// woken says that another goroutine wants the reader to look.
+	// woken says that another goroutine wants the reader to look, and known that
+	// the reader knows it and reads on for now.
 	woken atomic.Bool
+	known bool
 }
 
 // maxMessage bounds a message, in bytes: the server itself allocates no more than 1 GiB.
@@ -106,8 +108,8 @@ func (s *stream) need(n int) {
 }
 
 // fill reads what is at hand, waiting for the first byte until the deadline.
-// It returns errIdle if none came or woken is set, and the cause of ctx if that
-// has ended; interrupt makes it look.
+// It returns errIdle if none came or the reader is to look, and the cause of ctx if that has ended;
+// interrupt makes it look.
 func (s *stream) fill(ctx context.Context, deadline time.Time) error {
 	if s.start == s.end {
 		s.start, s.end = 0, 0
@@ -123,7 +125,7 @@ func (s *stream) fill(ctx context.Context, deadline time.Time) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case s.woken.Load():
+	case s.woken.Load() && !s.known:
 		return errIdle
 	}
 	began := time.Now()
@@ -172,11 +174,13 @@ func (s *stream) send(m pgproto3.FrontendMessage, timeout time.Duration) error {
 // another goroutine.
 func (s *stream) interrupt() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
 
-// wake sets woken and interrupts. It may be called from another goroutine, also
-// after the stream was closed.
+// wake sets woken, and interrupts if it was not set: once for each time that the
+// reader looks. It may be called from another goroutine, also after the stream
+// was closed.
 func (s *stream) wake() {
-	s.woken.Store(true)
-	s.interrupt()
+	if !s.woken.Swap(true) {
+		s.interrupt()
+	}
 }
 
 // close ends the session: it says good-bye, waits a moment for the server to
