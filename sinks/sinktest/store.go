@@ -68,6 +68,7 @@ func Store(t *testing.T, create func(t testing.TB) StoreDatabase) {
 		"CompareFeeds":        testCompareFeeds,
 		"CompareMany":         testCompareMany,
 		"CompareMarks":        testCompareMarks,
+		"CompareTwice":        testCompareTwice,
 		"CompareBeforeFlip":   testCompareBeforeFlip,
 		"Truncate":            testTruncate,
 		"TruncateInBatch":     testTruncateInBatch,

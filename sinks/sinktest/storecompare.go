@@ -154,10 +154,28 @@ func testCompareMarks(t *testing.T, create func(testing.TB) StoreDatabase) {
 	s := open(t, d)
 	log := newStoreLog("wms")
 	log.apply(t, s, log.commit(event(1, onHand("A", "L", 1))))
-	applied := log.apply(t, s, log.compare(true, problem(1, "odd")), log.compare(false, problem(1, "odd")),
+	applied := log.apply(t, s, log.compare(true, problem(1, "odd")), log.commit(), log.compare(false, problem(1, "odd")),
 		log.commit(event(1, onHand("A", "L", 1))), log.compare(false, event(1, onHand("A", "L", 1))))
 	wantCompared(t, applied, connector.ComparedRows{Equal: 2, Different: 1})
 	wantTable(t, d, "problems", `select row_key from problem`)
+}
+
+// testCompareTwice: what one verification repaired is equal for the next.
+func testCompareTwice(t *testing.T, create func(testing.TB) StoreDatabase) {
+	s := open(t, create(t))
+	log := newStoreLog("wms")
+	log.apply(t, s, log.commit(event(1, onHand("A", "L", 1))))
+	second := log.compare(false, event(1, onHand("A", "L", 2)))
+	second.Commits[0].Compare = "v2"
+	applied := log.apply(t, s, log.compare(true, event(1, onHand("A", "L", 2))), second)
+	got := map[string]connector.ComparedRows{}
+	for _, c := range applied.Compared {
+		got[c.Verification] = c.ComparedRows
+	}
+	want := map[string]connector.ComparedRows{"v1": {Different: 1}, "v2": {Equal: 1}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("compared (-want +got):\n%s", diff)
+	}
 }
 
 // testCompareBeforeFlip: what a repair put right is what a flip takes over.

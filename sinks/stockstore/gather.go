@@ -52,6 +52,11 @@ func (w *batchWriter) write(ctx context.Context, messages []connector.LogMessage
 // written, and nothing that stands behind them.
 func (w *batchWriter) take(ctx context.Context, at inventory.Position, c *inventory.Commit) error {
 	if c.Compare != "" {
+		if waiting := w.compared.rows; len(waiting) > 0 && waiting[0].from.Compare != c.Compare {
+			if err := w.compare(ctx); err != nil {
+				return err
+			}
+		}
 		if err := w.flush(ctx); err != nil {
 			return err
 		}
