@@ -225,7 +225,7 @@ func (a *applier) take(ctx context.Context, messages []LogMessage) error {
 			a.sliced = true
 			a.d.cfg.Metrics.slicedCommits.WithLabelValues(a.d.cfg.Source).Inc()
 		}
-		if a.sliced && a.whole == 0 {
+		if a.sliced {
 			a.whole = len(a.buffer)
 		}
 		if a.whole > 0 && a.events >= batchEvents {
