@@ -55,7 +55,7 @@ func (c *Capture) Run(ctx context.Context, progress Progress) error {
 	if err != nil {
 		return drained(ctx, err)
 	}
-	defer run.Close()
+	defer run.Close() //nolint:errcheck // what is in flight is settled, or the next run settles it
 	c.cfg.Metrics.runs.WithLabelValues(c.cfg.Source).Inc()
 	start := run.Start()
 	progress.Set("run", start.Run)
@@ -81,7 +81,7 @@ func (c *Capture) begin(ctx context.Context) (Run, error) {
 	}
 	for _, m := range c.cfg.Mappings {
 		if err := run.KeepMapping(ctx, m.ID(), m.Canonical()); err != nil {
-			run.Close()
+			_ = run.Close() // nothing is in flight
 			return nil, fmt.Errorf("keep mapping %s of table %s: %w", m.ID(), m.Table(), err)
 		}
 	}
@@ -170,8 +170,8 @@ var errFinished = errors.New("run finished")
 func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 	failpoint.Hit("capture.taken")
 	if t.Progress() {
-		s.out.pass(t.Resume)
-		return nil
+		s.out.pass(t)
+		return s.out.push(ctx)
 	}
 	changes, err := s.net.Net(t)
 	if err != nil {
@@ -234,6 +234,10 @@ func (s *captureRun) complete(ctx context.Context, t *cdc.Transaction, changes [
 	}
 	if len(missing) == 0 {
 		return nil
+	}
+	// The source may have to be waited for: what is packed does not wait with it.
+	if err := s.out.flush(ctx); err != nil {
+		return err
 	}
 	if err := s.c.cfg.Adapter.Complete(ctx, t, missing); err != nil {
 		return fmt.Errorf("complete %d rows of transaction %s from the source: %w", len(missing), t.ID, err)

@@ -63,11 +63,22 @@ func captured(t *testing.T, edit func(*captureTest), f func(*captureTest)) {
 	})
 }
 
+// ended waits for a loop and returns its error. It may be called again.
+func ended(t *testing.T, result chan error) error {
+	t.Helper()
+	select {
+	case err := <-result:
+		result <- err
+		return err
+	case <-time.After(time.Hour): // fake time
+		t.Fatal("the loop does not end")
+		return nil
+	}
+}
+
 // end waits for the capture and returns its error.
 func (c *captureTest) end() error {
-	err := <-c.result
-	c.result <- err
-	return err
+	return ended(c.t, c.result)
 }
 
 // emit hands on a commit of rows with the given ids, and waits until it is taken.

@@ -103,7 +103,7 @@ func (d *Deliver) once(ctx context.Context, progress Progress) error {
 	if err != nil {
 		return fmt.Errorf("open log of source %s: %w", d.cfg.Source, err)
 	}
-	defer reader.Close()
+	defer reader.Close() //nolint:errcheck // a reader has nothing to lose
 	tail, err := reader.Tail(ctx)
 	if err != nil {
 		return fmt.Errorf("read tail of log of source %s: %w", d.cfg.Source, err)
@@ -219,6 +219,7 @@ func (a *applier) take(ctx context.Context, messages []LogMessage) error {
 			continue
 		case readSeek:
 			return &jumpError{at: a.place.at, previous: m.Previous}
+		case readTake:
 		}
 		a.add(m)
 		if !a.sliced && a.events >= a.d.cfg.TransactionRows && a.whole == 0 {
@@ -333,6 +334,7 @@ func (a *applier) idle(ctx context.Context, t LogTail) error {
 		}
 		a.behind = true
 		return nil
+	case idleSettled:
 	}
 	a.behind = false
 	// A store restored from a backup must not wait for the next message to be filled.

@@ -52,9 +52,7 @@ func delivered(t *testing.T, edit func(*deliverTest), f func(*deliverTest)) {
 }
 
 func (d *deliverTest) end() error {
-	err := <-d.result
-	d.result <- err
-	return err
+	return ended(d.t, d.result)
 }
 
 // wantApplied compares the batches that the store took: the numbers of their messages.

@@ -51,9 +51,7 @@ func projected(t *testing.T, edit func(*projectTest), f func(*projectTest)) {
 }
 
 func (p *projectTest) end() error {
-	err := <-p.result
-	p.result <- err
-	return err
+	return ended(p.t, p.result)
 }
 
 func (p *projectTest) wantDid(want ...string) {

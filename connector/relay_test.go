@@ -54,9 +54,7 @@ func relayed(t *testing.T, edit func(*relayTest), f func(*relayTest)) {
 }
 
 func (r *relayTest) end() error {
-	err := <-r.result
-	r.result <- err
-	return err
+	return ended(r.t, r.result)
 }
 
 func (r *relayTest) wantDone(want ...any) {

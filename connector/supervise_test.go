@@ -24,11 +24,7 @@ func supervised(t *testing.T, roles []connector.Role, f func(board *connector.Bo
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
 		go func() { result <- connector.Supervise(ctx, roles, &board, slog.New(slog.NewTextHandler(&log, nil))) }()
-		end := func() error {
-			err := <-result
-			result <- err
-			return err
-		}
+		end := func() error { return ended(t, result) }
 		synctest.Wait()
 		f(&board, &log, cancel, end)
 		cancel()
