@@ -63,6 +63,12 @@ func captured(t *testing.T, edit func(*captureTest), f func(*captureTest)) {
 	})
 }
 
+// later lets fake time pass, and waits until everything is at rest.
+func later(d time.Duration) {
+	time.Sleep(d) // fake time
+	synctest.Wait()
+}
+
 // ended waits for a loop and returns its error. It may be called again.
 func ended(t *testing.T, result chan error) error {
 	t.Helper()
@@ -561,15 +567,15 @@ func TestConfirmWaitsForDelay(t *testing.T) {
 	t.Parallel()
 	captured(t, func(c *captureTest) { c.log.start.ConfirmDelay = 10 * time.Second }, func(c *captureTest) {
 		c.must(c.emit("a", 1))
-		time.Sleep(20 * time.Second) // fake time
-		c.wantConfirmed("before")    // found in the log when the run began
+		later(20 * time.Second)
+		c.wantConfirmed("before") // found in the log when the run began
 		c.log.ackAll()
-		time.Sleep(9 * time.Second) // fake time
+		later(9 * time.Second)
 		c.must(c.emit("b", 1))
 		c.wantConfirmed("before")
-		time.Sleep(2500 * time.Millisecond) // fake time
+		later(2500 * time.Millisecond)
 		c.wantConfirmed("before", "after a")
-		time.Sleep(20 * time.Second) // fake time
+		later(20 * time.Second)
 		c.wantConfirmed("before", "after a", "after b")
 	})
 }
@@ -598,22 +604,22 @@ func TestTokenIsKeptBesideTail(t *testing.T) {
 	captured(t, func(c *captureTest) { c.log.start.ConfirmDelay = 10 * time.Second }, func(c *captureTest) {
 		pass := func(r cdc.Resume) { c.must(c.emitPart(&cdc.Transaction{Resume: r})) }
 		pass("p1")
-		time.Sleep(30 * time.Second) // fake time
-		c.wantLog()                  // what was sent is not acknowledged: nothing is settled
+		later(30 * time.Second)
+		c.wantLog() // what was sent is not acknowledged: nothing is settled
 		c.log.ackAll()
-		time.Sleep(8 * time.Second) // fake time
-		c.wantLog()                 // the tail may still be lost
-		time.Sleep(4 * time.Second) // fake time
+		later(8 * time.Second)
+		c.wantLog() // the tail may still be lost
+		later(4 * time.Second)
 		c.wantLog("checkpoint p1 beside 7-0")
 		c.wantConfirmed("before")
-		time.Sleep(10 * time.Second) // fake time
+		later(10 * time.Second)
 		c.wantConfirmed("before", "p1")
 
 		c.must(c.emit("a", 1))
 		pass("p2")
-		time.Sleep(5 * time.Second) // fake time
+		later(5 * time.Second)
 		c.wantLog("checkpoint p1 beside 7-0", "1: a(1) -> after a")
-		time.Sleep(8 * time.Second) // fake time
+		later(8 * time.Second)
 		c.wantLog("checkpoint p1 beside 7-0", "1: a(1) -> after a", "checkpoint p2 beside 7-1")
 	})
 }
@@ -624,7 +630,7 @@ func TestNoTokenWithinSplitCommit(t *testing.T) {
 		c.log.ackAll()
 		c.must(c.emitPart(&cdc.Transaction{Resume: "p1"}))
 		c.must(c.emitPart(&cdc.Transaction{ID: "a", Resume: "p1"}, 1))
-		time.Sleep(5 * time.Second) // fake time
+		later(5 * time.Second)
 		c.wantLog("1: a(1) part 0 last false -> p1")
 		c.wantConfirmed("p1")
 	})
@@ -781,8 +787,8 @@ func TestPurge(t *testing.T) {
 				return nil
 			}
 		}, func(c *captureTest) {
-			time.Sleep(15 * time.Second) // fake time
-			c.must(c.emit("a", 1))       // the run goes on
+			later(15 * time.Second)
+			c.must(c.emit("a", 1)) // the run goes on
 			c.wantLog("1: a(1) -> after a")
 			if c.log.keep != time.Hour {
 				t.Errorf("purged with keep %s", c.log.keep)

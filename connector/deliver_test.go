@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,7 +100,7 @@ type tapeLog struct {
 	first    uint64 // sequence of the first message, less one
 	messages []inventory.Message
 	changed  chan struct{}
-	opened   int
+	opened   atomic.Int64
 	absent   bool
 	seeks    []inventory.Position
 	hidden   int // messages at the end that readers do not see
@@ -124,7 +125,7 @@ func (l *tapeLog) change(f func()) {
 func (l *tapeLog) open(context.Context) (connector.LogReader, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.opened++
+	l.opened.Add(1)
 	if l.absent {
 		return nil, connector.ErrNoLog
 	}
@@ -230,19 +231,31 @@ func (s *tapeStore) Report(_ context.Context, r connector.StoreReport) error {
 	return nil
 }
 
+func (s *tapeStore) last() connector.StoreReport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reports[len(s.reports)-1]
+}
+
+func (s *tapeStore) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.reports)
+}
+
 func TestDeliverAppliesAndReports(t *testing.T) {
 	t.Parallel()
 	delivered(t, func(d *deliverTest) { d.log.add(line(1, 0, 3)...) }, func(d *deliverTest) {
 		d.wantApplied("1.0 1.1 1.2")
 		d.log.add(line(1, 3, 1)...)
 		d.wantApplied("1.0 1.1 1.2", "1.3")
-		last := d.store.reports[len(d.store.reports)-1]
+		last := d.store.last()
 		if last.Store != "store" || last.Source != "erp" || last.LogID != "log" || last.Position != at(1, 3) || last.Sequence != 4 {
 			t.Errorf("reported %+v", last)
 		}
-		n := len(d.store.reports)
-		time.Sleep(10 * time.Second) // fake time
-		if len(d.store.reports) == n {
+		n := d.store.count()
+		later(10 * time.Second)
+		if d.store.count() == n {
 			t.Error("nothing is reported while nothing comes")
 		}
 		wantMetric(t, d.reg, "tailstock_deliver_events_total", 4)
@@ -282,7 +295,7 @@ func TestDeliverReportsFeeds(t *testing.T) {
 			{FeedName: feed("kept"), State: connector.FeedActive},
 			{FeedName: feed("new"), State: connector.FeedActive},
 		}
-		if got := d.store.reports[len(d.store.reports)-1].Feeds; !slices.Equal(got, want) {
+		if got := d.store.last().Feeds; !slices.Equal(got, want) {
 			t.Errorf("reported %v, want %v", got, want)
 		}
 	})
@@ -299,13 +312,13 @@ func TestLostReportsDoNotStopDelivery(t *testing.T) {
 func TestDeliverWaitsForLog(t *testing.T) {
 	t.Parallel()
 	delivered(t, func(d *deliverTest) { d.log.absent = true }, func(d *deliverTest) {
-		time.Sleep(time.Minute) // fake time
-		if d.log.opened < 10 || d.log.opened > 1_000 {
-			t.Errorf("looked for the log %d times in a minute", d.log.opened)
+		later(time.Minute)
+		if d.log.opened.Load() < 10 || d.log.opened.Load() > 1_000 {
+			t.Errorf("looked for the log %d times in a minute", d.log.opened.Load())
 		}
 		d.log.change(func() { d.log.absent = false })
 		d.log.add(line(1, 0, 1)...)
-		time.Sleep(time.Second) // fake time
+		later(time.Second)
 		d.wantApplied("1.0")
 	})
 }
@@ -361,8 +374,8 @@ func TestHoleInLogHalts(t *testing.T) {
 			}
 		}
 		d.wantApplied() // what stands before the hole in the same read is not applied yet
-		if d.log.opened != 2 {
-			t.Errorf("the log was opened %d times, want a second look before the halt", d.log.opened)
+		if d.log.opened.Load() != 2 {
+			t.Errorf("the log was opened %d times, want a second look before the halt", d.log.opened.Load())
 		}
 	})
 }
@@ -398,17 +411,17 @@ func TestIdleReaderLooksAtLog(t *testing.T) {
 	idle := func(t *testing.T, change func(*deliverTest), then func(*deliverTest)) {
 		t.Helper()
 		delivered(t, func(d *deliverTest) { d.log.add(line(1, 0, 3)...) }, func(d *deliverTest) {
-			time.Sleep(11 * time.Second) // fake time
+			later(11 * time.Second)
 			change(d)
-			time.Sleep(20 * time.Second) // fake time
+			later(20 * time.Second)
 			then(d)
 		})
 	}
 	t.Run("settled", func(t *testing.T) {
 		t.Parallel()
 		idle(t, func(*deliverTest) {}, func(d *deliverTest) {
-			if d.log.opened != 1 {
-				t.Errorf("the log was opened %d times", d.log.opened)
+			if d.log.opened.Load() != 1 {
+				t.Errorf("the log was opened %d times", d.log.opened.Load())
 			}
 		})
 	})
@@ -440,13 +453,13 @@ func TestIdleReaderLooksAtLog(t *testing.T) {
 				d.log.messages = append(d.log.messages, line(1, 3, 1)...)
 				d.log.hidden = 1
 			})
-			time.Sleep(5 * time.Second) // fake time: the log says more than came, once
+			later(5 * time.Second) // the log says more than came, once
 			d.log.change(func() { d.log.hidden = 0 })
 			d.log.add()
 		}, func(d *deliverTest) {
 			d.wantApplied("1.0 1.1 1.2", "1.3")
-			if d.log.opened != 1 {
-				t.Errorf("the log was opened %d times", d.log.opened)
+			if d.log.opened.Load() != 1 {
+				t.Errorf("the log was opened %d times", d.log.opened.Load())
 			}
 		})
 	})
@@ -466,11 +479,9 @@ func TestPartsAreAppliedTogether(t *testing.T) {
 		d.log.add(entry(at(1, 0), at(0, 0), 1, false), entry(at(1, 1), at(1, 0), 1, false))
 	}, func(d *deliverTest) {
 		d.wantApplied()
-		time.Sleep(10 * time.Second) // fake time
-		for _, r := range d.store.reports {
-			if !r.Position.IsZero() {
-				t.Errorf("reported %v while the commit is not whole", r.Position)
-			}
+		later(10 * time.Second)
+		if p := d.store.last().Position; !p.IsZero() {
+			t.Errorf("reported %v while the commit is not whole", p)
 		}
 		d.log.add(entry(at(1, 2), at(1, 1), 1, true))
 		d.wantApplied("1.0 1.1 1.2")

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,7 +80,7 @@ type levelFeed struct {
 	messages []inventory.LevelMessage
 	changed  chan struct{}
 	absent   bool
-	opened   int
+	opened   atomic.Int64
 	stuck    bool // gives nothing to readers
 	fail     error
 }
@@ -101,7 +102,7 @@ func (l *levelFeed) change(f func()) {
 func (l *levelFeed) open(context.Context) (connector.LevelsReader, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.opened++
+	l.opened.Add(1)
 	if l.absent {
 		return nil, connector.ErrNoLog
 	}
@@ -245,7 +246,7 @@ func TestCacheGoesOnOrReplays(t *testing.T) {
 				p.stream.add(level("A", 5, 11, 11, 4), level("B", 5, 12, 11, 4))
 			}, func(p *projectTest) {
 				p.wantDid(tt.want...)
-				time.Sleep(10 * time.Second) // fake time
+				later(10 * time.Second)
 				p.wantDid(tt.want...)
 				if want := cacheAt("levels", 5, 12); p.cache.place != want {
 					t.Errorf("cache is at %+v, want %+v", p.cache.place, want)
@@ -271,12 +272,12 @@ func TestCacheOfEmptyStream(t *testing.T) {
 func TestCacheWaitsForStream(t *testing.T) {
 	t.Parallel()
 	projected(t, func(p *projectTest) { p.stream.absent = true }, func(p *projectTest) {
-		time.Sleep(time.Minute) // fake time
-		if p.stream.opened < 10 || p.stream.opened > 1_000 {
-			t.Errorf("looked for the stream %d times in a minute", p.stream.opened)
+		later(time.Minute)
+		if p.stream.opened.Load() < 10 || p.stream.opened.Load() > 1_000 {
+			t.Errorf("looked for the stream %d times in a minute", p.stream.opened.Load())
 		}
 		p.stream.change(func() { p.stream.absent = false })
-		time.Sleep(time.Second) // fake time
+		later(time.Second)
 		p.wantDid("begin replay", "end replay")
 	})
 }
@@ -316,7 +317,7 @@ func TestCacheFollowsSessions(t *testing.T) {
 		t.Parallel()
 		projected(t, start, func(p *projectTest) {
 			p.stream.change(func() { p.stream.messages = []inventory.LevelMessage{level("A", 5, 11, 11, 4)} })
-			time.Sleep(5 * time.Second) // fake time
+			later(5 * time.Second)
 			p.wantDid("begin replay", "overwrite A", "end replay")
 		})
 	})
@@ -332,7 +333,7 @@ func TestEmptiedCacheIsFilled(t *testing.T) {
 		p.cache.mu.Lock()
 		p.cache.place = connector.CachePlace{}
 		p.cache.mu.Unlock()
-		time.Sleep(5 * time.Second) // fake time
+		later(5 * time.Second)
 		p.wantDid("begin replay", "overwrite B", "end replay")
 	})
 }
@@ -363,7 +364,7 @@ func TestReplayOfStreamThatShrinks(t *testing.T) {
 			p.stream.stuck = false
 			p.stream.messages = p.stream.messages[:1]
 		})
-		time.Sleep(10 * time.Second) // fake time
+		later(10 * time.Second)
 		p.wantDid("begin replay", "begin replay", "overwrite A", "end replay")
 	})
 }

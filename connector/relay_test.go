@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,7 +77,7 @@ type outbox struct {
 	done    []any
 	wake    chan struct{}
 	fail    func(operation string) error
-	asked   int
+	asked   atomic.Int64
 }
 
 func (o *outbox) failed(operation string) error {
@@ -103,7 +104,7 @@ func (o *outbox) BeginSession(_ context.Context, s connector.SessionStart) error
 func (o *outbox) Pending(_ context.Context, session uint64) (connector.Pending, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.asked++
+	o.asked.Add(1)
 	if session != o.state.Session {
 		return connector.Pending{}, connector.ErrFenced
 	}
@@ -159,7 +160,7 @@ type levelTape struct {
 	published []string
 	acks      []chan error
 	auto      bool
-	checks    int
+	checks    atomic.Int64
 	fail      func(operation string) error
 }
 
@@ -199,7 +200,7 @@ func (l *levelTape) Publish(_ context.Context, level *inventory.Level) (uint64, 
 }
 
 func (l *levelTape) Check(context.Context) error {
-	l.checks++
+	l.checks.Add(1)
 	return l.failed("check")
 }
 func (l *levelTape) Close() error { return nil }
@@ -276,12 +277,12 @@ func TestRelayPublishesThenForgets(t *testing.T) {
 		if want := []string{"A", "B", "C"}; !slices.Equal(r.levels.published, want) {
 			t.Errorf("published %v, want %v", r.levels.published, want)
 		}
-		time.Sleep(time.Second) // fake time
+		later(time.Second)
 		r.wantDone()
 		for _, a := range r.levels.acks {
 			a <- nil
 		}
-		time.Sleep(time.Second) // fake time
+		later(time.Second)
 		r.wantDone(1, 2)
 		if want := (connector.Place{Stream: "levels", Session: r.levels.session, Sequence: 43}); r.store.state.Place != want {
 			t.Errorf("remembered %v, want %v", r.store.state.Place, want)
@@ -299,7 +300,7 @@ func TestRepublishedLevelsAreNotSlow(t *testing.T) {
 		old := time.Now().Add(-time.Hour)
 		r.store.pending = append(r.store.pending, connector.Pending{Done: 1, Levels: []inventory.Level{{UpdatedAt: old, CommittedAt: old}}})
 		r.store.mu.Unlock()
-		time.Sleep(3 * time.Second) // fake time
+		later(3 * time.Second)
 		wantMetric(t, r.reg, "tailstock_relay_levels_total", 1)
 		wantMetric(t, r.reg, "tailstock_relay_latency_seconds", 0)
 	})
@@ -311,7 +312,7 @@ func TestPageWithoutLevels(t *testing.T) {
 	relayed(t, nil, func(r *relayTest) {
 		place := r.store.state.Place
 		r.store.add("walk")
-		time.Sleep(time.Second) // fake time
+		later(time.Second)
 		r.wantDone("walk")
 		if r.store.state.Place != place {
 			t.Errorf("remembered %v, want %v as before", r.store.state.Place, place)
@@ -322,13 +323,13 @@ func TestPageWithoutLevels(t *testing.T) {
 func TestRelayPollsAndChecks(t *testing.T) {
 	t.Parallel()
 	relayed(t, nil, func(r *relayTest) {
-		asked := r.store.asked
-		time.Sleep(time.Minute) // fake time
-		if n := r.store.asked - asked; n < 55 || n > 65 {
+		asked := r.store.asked.Load()
+		later(time.Minute)
+		if n := r.store.asked.Load() - asked; n < 55 || n > 65 {
 			t.Errorf("looked %d times for something to publish in a minute", n)
 		}
-		if r.levels.checks < 14 || r.levels.checks > 21 {
-			t.Errorf("checked the stream %d times in a minute", r.levels.checks)
+		if n := r.levels.checks.Load(); n < 14 || n > 21 {
+			t.Errorf("checked the stream %d times in a minute", n)
 		}
 	})
 }
@@ -336,14 +337,14 @@ func TestRelayPollsAndChecks(t *testing.T) {
 func TestRelayWaitsForStore(t *testing.T) {
 	t.Parallel()
 	relayed(t, func(r *relayTest) { r.store.state.Waiting = "the load of erp" }, func(r *relayTest) {
-		time.Sleep(time.Minute) // fake time
+		later(time.Minute)
 		if len(r.store.begun) > 0 {
 			t.Error("a session began while the store waits")
 		}
 		r.store.mu.Lock()
 		r.store.state.Waiting = ""
 		r.store.mu.Unlock()
-		time.Sleep(2 * time.Second) // fake time
+		later(2 * time.Second)
 		if len(r.store.begun) != 1 {
 			t.Error("no session began when the store was ready")
 		}
@@ -412,7 +413,7 @@ func TestStoreRestoredUnderSession(t *testing.T) {
 	t.Parallel()
 	relayed(t, nil, func(r *relayTest) {
 		r.store.add(1, "A")
-		time.Sleep(10 * time.Second) // fake time
+		later(10 * time.Second)
 		r.store.mu.Lock()
 		r.store.state.Place.Sequence--
 		r.store.mu.Unlock()

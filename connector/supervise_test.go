@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,7 +82,7 @@ func TestSuperviseRetries(t *testing.T) {
 		return errInjected
 	})
 	supervised(t, []connector.Role{failing, runs("b", waits)}, func(board *connector.Board, log *strings.Builder, _ func(), _ func() error) {
-		time.Sleep(5 * time.Minute) // fake time
+		later(5 * time.Minute)
 		mu.Lock()
 		defer mu.Unlock()
 		// 0.1 s doubling to 15 s, each between half and one and a half times that.
@@ -122,11 +123,11 @@ func TestErrorStaysUntilRoleRuns(t *testing.T) {
 		return waits(ctx, p)
 	})
 	supervised(t, []connector.Role{role}, func(board *connector.Board, _ *strings.Builder, _ func(), _ func() error) {
-		time.Sleep(10 * time.Second) // fake time
+		later(10 * time.Second)
 		if s := status(t, board, "a"); s.State != connector.RoleStarting || s.Error != errInjected.Error() {
 			t.Errorf("role is %s with error %q", s.State, s.Error)
 		}
-		time.Sleep(2 * time.Minute) // fake time
+		later(2 * time.Minute)
 		if s := status(t, board, "a"); s.State != connector.RoleRunning || s.Error != "" {
 			t.Errorf("role is %s with error %q", s.State, s.Error)
 		}
@@ -151,7 +152,7 @@ func TestRetryDelayStartsOver(t *testing.T) {
 		return nil
 	})
 	supervised(t, []connector.Role{role}, func(board *connector.Board, _ *strings.Builder, _ func(), _ func() error) {
-		time.Sleep(10 * time.Minute) // fake time
+		later(10 * time.Minute)
 		if d := began.Sub(ended); d <= 0 || d > 150*time.Millisecond {
 			t.Errorf("tried again after %s", d)
 		}
@@ -198,7 +199,7 @@ func TestSuperviseHalts(t *testing.T) {
 		return &cdc.GapError{Reason: cdc.GapSlotMissing, Detail: "no slot"}
 	})
 	supervised(t, []connector.Role{role, runs("b", waits)}, func(board *connector.Board, log *strings.Builder, cancel func(), end func() error) {
-		time.Sleep(time.Hour) // fake time
+		later(time.Hour)
 		if attempts != 1 {
 			t.Errorf("ran %d times", attempts)
 		}
@@ -228,12 +229,12 @@ func TestSetupErrors(t *testing.T) {
 			t.Errorf("got %v, want the setup error of role a", err)
 		}
 	})
-	later := runs("a", func(_ context.Context, p connector.Progress) error {
+	again := runs("a", func(_ context.Context, p connector.Progress) error {
 		p.Beat()
 		return setup
 	})
-	supervised(t, []connector.Role{later}, func(board *connector.Board, _ *strings.Builder, _ func(), _ func() error) {
-		time.Sleep(10 * time.Minute) // fake time
+	supervised(t, []connector.Role{again}, func(board *connector.Board, _ *strings.Builder, _ func(), _ func() error) {
+		later(10 * time.Minute)
 		if s := status(t, board, "a"); s.State != connector.RoleRetrying && s.State != connector.RoleRunning || !strings.Contains(s.Error, "create it") {
 			t.Errorf("role is %s with error %q", s.State, s.Error)
 		}
@@ -324,7 +325,7 @@ func TestLeaseThatCannotBeAsked(t *testing.T) {
 	lease := &tellingLease{hold: errInjected}
 	role := connector.Role{Name: "a", Lease: lease, Run: waits}
 	supervised(t, []connector.Role{role}, func(board *connector.Board, _ *strings.Builder, cancel func(), end func() error) {
-		time.Sleep(time.Minute) // fake time
+		later(time.Minute)
 		s := status(t, board, "a")
 		if s.State != connector.RoleRetrying || s.Ready(time.Now(), time.Hour) || s.Error == "" {
 			t.Errorf("role is %s with error %q", s.State, s.Error)
@@ -347,12 +348,12 @@ func TestStandby(t *testing.T) {
 		if s := status(t, board, "a"); s.State != connector.RoleStarting || s.Ready(time.Now(), time.Hour) {
 			t.Errorf("role is %s before it waited", s.State)
 		}
-		time.Sleep(time.Minute) // fake time
+		later(time.Minute)
 		if s := status(t, board, "a"); s.State != connector.RoleStandby || !s.Ready(time.Now(), time.Hour) {
 			t.Errorf("role is %s", s.State)
 		}
 		leases.steal("a")
-		time.Sleep(time.Second) // fake time
+		later(time.Second)
 		if s := status(t, board, "a"); s.State != connector.RoleRunning {
 			t.Errorf("role is %s", s.State)
 		}
@@ -422,28 +423,27 @@ func TestBoard(t *testing.T) {
 
 func TestSweep(t *testing.T) {
 	t.Parallel()
-	sweeps, more := 0, 3
+	var sweeps atomic.Int64
 	role := runs("a", connector.NewSweep(func(context.Context) (bool, error) {
-		sweeps++
+		n := sweeps.Add(1)
 		time.Sleep(10 * time.Millisecond) // fake time
-		if sweeps == 20 {
+		if n == 20 {
 			return false, errInjected
 		}
-		more--
-		return more > 0, nil
+		return n < 3, nil
 	}).Run)
 	supervised(t, []connector.Role{role}, func(board *connector.Board, _ *strings.Builder, _ func(), _ func() error) {
-		time.Sleep(time.Second) // fake time
-		if s := status(t, board, "a"); sweeps != 3 || s.State != connector.RoleRunning {
-			t.Errorf("swept %d times, want 3 while there is more, and role is %s", sweeps, s.State)
+		later(time.Second)
+		if s := status(t, board, "a"); sweeps.Load() != 3 || s.State != connector.RoleRunning {
+			t.Errorf("swept %d times, want 3 while there is more, and role is %s", sweeps.Load(), s.State)
 		}
-		time.Sleep(20 * time.Second) // fake time
-		if sweeps < 6 || sweeps > 8 {
-			t.Errorf("swept %d times", sweeps)
+		later(20 * time.Second)
+		if sweeps.Load() < 6 || sweeps.Load() > 8 {
+			t.Errorf("swept %d times", sweeps.Load())
 		}
-		time.Sleep(2 * time.Minute) // fake time
-		if s := status(t, board, "a"); sweeps <= 20 || s.State != connector.RoleRunning {
-			t.Errorf("swept %d times, and role is %s after a failure", sweeps, s.State)
+		later(2 * time.Minute)
+		if s := status(t, board, "a"); sweeps.Load() <= 20 || s.State != connector.RoleRunning {
+			t.Errorf("swept %d times, and role is %s after a failure", sweeps.Load(), s.State)
 		}
 	})
 }
