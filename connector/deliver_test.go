@@ -437,6 +437,14 @@ func TestIdleReaderLooksAtLog(t *testing.T) {
 			d.log.change(func() { d.log.messages = append(line(1, 0, 2), entry(at(2, 0), at(1, 1), 1)) })
 		}, func(d *deliverTest) { d.wantApplied("1.0 1.1 1.2", "2.0") })
 	})
+	t.Run("lost tail, nothing appended", func(t *testing.T) {
+		t.Parallel()
+		idle(t, func(d *deliverTest) { d.log.change(func() { d.log.messages = line(1, 0, 1) }) }, func(d *deliverTest) {
+			if n := d.log.opened.Load(); n != 2 {
+				t.Errorf("the log was opened %d times, want a second time when it was found shorter", n)
+			}
+		})
+	})
 	t.Run("another log", func(t *testing.T) {
 		t.Parallel()
 		idle(t, func(d *deliverTest) { d.log.change(func() { d.log.id = "other" }) }, func(d *deliverTest) {
