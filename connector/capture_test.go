@@ -670,6 +670,22 @@ func TestRowsAreCompleted(t *testing.T) {
 	})
 }
 
+// A row that maps to nothing withdraws what it contributed, unless it never did.
+func TestRowsThatMapToNothing(t *testing.T) {
+	t.Parallel()
+	captured(t, nil, func(c *captureTest) {
+		c.log.ackAll()
+		nothing := func(op cdc.Op, id int) cdc.Change {
+			return cdc.Change{Op: op, Table: c.source.table, After: simRow{sku: "P", location: "L", qty: -1}.image(id)}
+		}
+		c.must(c.emitPart(&cdc.Transaction{ID: "a", Last: true, Resume: "after a", Changes: []cdc.Change{nothing(cdc.OpInsert, 1)}}))
+		c.must(c.emitPart(&cdc.Transaction{ID: "b", Last: true, Resume: "after b", Changes: []cdc.Change{
+			nothing(cdc.OpInsert, 2), nothing(cdc.OpUpdate, 3), {Op: cdc.OpDelete, Table: c.source.table, Before: keyImage(4)},
+		}}))
+		c.wantLog("1: b(2) -> after b")
+	})
+}
+
 func TestIncompleteRowStops(t *testing.T) {
 	t.Parallel()
 	captured(t, func(c *captureTest) {

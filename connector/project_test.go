@@ -205,6 +205,9 @@ func (c *placeCache) Apply(_ context.Context, from, to connector.CachePlace, lev
 }
 
 func (c *placeCache) BeginReplay(_ context.Context, from, to connector.CachePlace) error {
+	if to.Replay == 0 {
+		return errors.New("the place does not say that a replay runs")
+	}
 	return c.move("begin", "begin replay", from, to)
 }
 
