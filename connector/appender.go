@@ -29,8 +29,8 @@ const (
 var errDoesNotFit = errors.New("commit does not fit into the message")
 
 // appender packs commits into messages and appends them. Commits go out at once
-// while little is in flight, and are packed while acks are awaited, so that both
-// latency and throughput are what the log allows.
+// while little is in flight and the source has no more at hand, and are packed
+// otherwise, so that both latency and throughput are what the log allows.
 //
 // One goroutine opens commits, another collects acks; either may append what is
 // packed. Whoever holds turn owns the message being built and the run's Append.
@@ -54,6 +54,7 @@ type appender struct {
 	mu       sync.Mutex
 	seen     cdc.Resume // after the last transaction taken, mapped or not
 	split    bool       // a split commit is under way
+	more     bool       // the source has more at hand
 	queued   int        // whole commits in body
 	inFlight int
 	tail     inventory.Position // last message acknowledged
@@ -215,11 +216,11 @@ func (a *appender) acknowledged(p inventory.Position) bool {
 	return p.Compare(a.tail) <= 0
 }
 
-// pass notes that the source moved on to r with nothing to append.
-func (a *appender) pass(r cdc.Resume) {
+// pass notes that the source moved on with nothing to append.
+func (a *appender) pass(t *cdc.Transaction) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.seen = r
+	a.seen, a.more = t.Resume, t.More
 }
 
 // openCommit is a transaction being encoded into the message. It holds the turn
@@ -329,8 +330,7 @@ func (b *openCommit) sendPart(ctx context.Context, last bool) error {
 	return nil
 }
 
-// end closes the transaction, or this part of it, and appends the message if
-// little is in flight.
+// end closes the transaction, or this part of it.
 func (b *openCommit) end(ctx context.Context) error {
 	a := b.a
 	empty := a.body.Events() == b.from
@@ -345,11 +345,11 @@ func (b *openCommit) end(ctx context.Context) error {
 			return err
 		}
 		a.part, a.resume = 0, b.t.Resume
-		a.ended(b.t.Resume, 0)
+		a.ended(b.t, 0)
 		return nil
 	case empty:
 		b.drop()
-		a.ended(b.t.Resume, 0)
+		a.ended(b.t, 0)
 		return nil
 	}
 	a.body.EndCommit(0, true)
@@ -358,27 +358,24 @@ func (b *openCommit) end(ctx context.Context) error {
 		a.oldest = b.t.CommittedAt
 	}
 	a.resume = b.t.Resume
-	if a.ended(b.t.Resume, 1) {
-		return a.sendBody(ctx, a.resume)
-	}
+	a.ended(b.t, 1)
 	return nil
 }
 
-// ended notes that a commit was taken whole, up to r, that queued commits of it
-// wait in the message, and reports whether that is to go out at once.
-func (a *appender) ended(r cdc.Resume, queued int) bool {
+// ended notes that commit t was taken whole, and that queued commits of it wait
+// in the message.
+func (a *appender) ended(t *cdc.Transaction, queued int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.seen, a.split = r, false
+	a.seen, a.more, a.split = t.Resume, t.More, false
 	a.queued += queued
-	return a.inFlight < appendEager
 }
 
 // due reports whether packed commits wait for nothing.
 func (a *appender) due() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.queued > 0 && a.inFlight < appendEager
+	return a.queued > 0 && !a.more && a.inFlight < appendEager
 }
 
 // push appends what is packed if it is due. Whoever made it due, or gave back the

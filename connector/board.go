@@ -37,7 +37,7 @@ type RoleStatus struct {
 	Since time.Time `json:"since"`
 	// Progress is when it last proved that it moves, or that there is nothing to do.
 	Progress time.Time `json:"progress,omitzero"`
-	// Error is what it failed with, for the states retrying and halted.
+	// Error is what it failed with last, until it runs again.
 	Error string `json:"error,omitempty"`
 	// Detail holds the role's own facts: positions, places, counts.
 	Detail map[string]any `json:"detail,omitempty"`
@@ -93,6 +93,8 @@ func (b *Board) role(name string) *RoleStatus {
 	return r
 }
 
+// enter notes that a role is in state s. Its last error stays until it runs: while
+// it tries again, that is what people want to know.
 func (b *Board) enter(name string, s RoleState, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,7 +102,6 @@ func (b *Board) enter(name string, s RoleState, err error) {
 	if r.State != s {
 		r.State, r.Since = s, time.Now()
 	}
-	r.Error = ""
 	if err != nil {
 		r.Error = err.Error()
 	}

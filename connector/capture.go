@@ -105,7 +105,7 @@ func (c *Capture) once(ctx context.Context, progress Progress) error {
 	if err != nil {
 		return drained(ctx, err)
 	}
-	defer run.Close()
+	defer run.Close() //nolint:errcheck // what is in flight is settled, or the next run settles it
 	mappings, err := c.mappings(ctx, run)
 	if err != nil {
 		return drained(ctx, err)
@@ -187,7 +187,7 @@ func (c *Capture) begin(ctx context.Context) (Run, error) {
 	}
 	for _, m := range c.cfg.Mappings {
 		if err := run.KeepMapping(ctx, m.ID(), m.Canonical()); err != nil {
-			run.Close()
+			_ = run.Close() // nothing is in flight
 			return nil, fmt.Errorf("keep mapping %s of table %s: %w", m.ID(), m.Table(), err)
 		}
 	}
@@ -315,11 +315,14 @@ func (s *captureRun) stateGap(ctx context.Context) error {
 func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 	failpoint.Hit("capture.taken")
 	if t.Progress() {
-		s.out.pass(t.Resume)
+		s.out.pass(t)
 		if s.c.gap != nil {
 			if err := s.stateGap(ctx); err != nil {
 				return err
 			}
+		}
+		if err := s.out.push(ctx); err != nil {
+			return err
 		}
 		return s.load.step(ctx, t.Resume)
 	}
@@ -396,6 +399,10 @@ func (s *captureRun) complete(ctx context.Context, t *cdc.Transaction, changes [
 	}
 	if len(missing) == 0 {
 		return nil
+	}
+	// The source may have to be waited for: what is packed does not wait with it.
+	if err := s.out.flush(ctx); err != nil {
+		return err
 	}
 	if err := s.c.cfg.Adapter.Complete(ctx, t, missing); err != nil {
 		return fmt.Errorf("complete %d rows of transaction %s from the source: %w", len(missing), t.ID, err)

@@ -106,7 +106,7 @@ func (d *Deliver) once(ctx context.Context, progress Progress, hole inventory.Po
 	if err != nil {
 		return fmt.Errorf("open log of source %s: %w", d.cfg.Source, err)
 	}
-	defer reader.Close()
+	defer reader.Close() //nolint:errcheck // a reader has nothing to lose
 	state, tail, err := d.settle(ctx, reader, hole)
 	if err != nil {
 		return err
@@ -244,13 +244,14 @@ func (a *applier) take(ctx context.Context, messages []LogMessage) error {
 			continue
 		case readSeek:
 			return &jumpError{at: a.place.at, previous: m.Previous}
+		case readTake:
 		}
 		a.add(m)
 		if !a.sliced && a.events >= a.d.cfg.TransactionRows && a.whole == 0 {
 			a.sliced = true
 			a.d.cfg.Metrics.slicedCommits.WithLabelValues(a.d.cfg.Source).Inc()
 		}
-		if a.sliced && a.whole == 0 {
+		if a.sliced {
 			a.whole = len(a.buffer)
 		}
 		if a.whole > 0 && a.events >= batchEvents {
@@ -326,6 +327,7 @@ func (a *applier) idle(ctx context.Context, t LogTail) error {
 		}
 		a.behind = true
 		return nil
+	case idleSettled:
 	}
 	a.behind = false
 	// A store restored from a backup must not wait for the next message to be filled.

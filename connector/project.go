@@ -62,7 +62,7 @@ func (p *Project) once(ctx context.Context, progress Progress) error {
 	if err != nil {
 		return fmt.Errorf("open levels stream: %w", err)
 	}
-	defer reader.Close()
+	defer reader.Close() //nolint:errcheck // a reader has nothing to lose
 	tail, err := reader.Tail(ctx)
 	if err != nil {
 		return fmt.Errorf("read tail of levels stream: %w", err)

@@ -58,7 +58,7 @@ func (r *Relay) Run(ctx context.Context, progress Progress) error {
 	if err != nil {
 		return fmt.Errorf("open levels stream: %w", err)
 	}
-	defer w.Close()
+	defer w.Close() //nolint:errcheck // what is in flight is published again by the next session
 	state, err := r.await(ctx, progress)
 	if err != nil {
 		return drained(ctx, err)
@@ -126,7 +126,7 @@ func (r *Relay) waiting(ctx context.Context, state RelayState) (string, error) {
 // begin starts a session in the stream's state and in the store.
 func (r *Relay) begin(ctx context.Context, w LevelsWriter, state RelayState) (SessionStart, error) {
 	tail := w.Tail()
-	start := startSession(uint64(time.Now().UnixMilli()), state, tail) //nolint:gosec // the clock is past 1970
+	start := startSession(uint64(time.Now().UnixMilli()), state, tail)
 	from := state.Place.Sequence
 	if start.Walk {
 		from = 0

@@ -152,7 +152,7 @@ func (s *memSource) change(rng *rand.Rand) []cdc.Change {
 	case !exists:
 		s.put(id, fresh)
 		return []cdc.Change{{Op: cdc.OpInsert, Table: s.table, After: fresh.image(id)}}
-	case rng.IntN(4) == 0:
+	case rng.IntN(5) == 0:
 		s.remove(id)
 		return []cdc.Change{{Op: cdc.OpDelete, Table: s.table, Before: keyImage(id)}}
 	case rng.IntN(4) == 0:
@@ -254,6 +254,7 @@ func (s *memSource) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc
 		var c *memCommit
 		if place < len(s.log) {
 			copied := s.log[place]
+			copied.More = place+1 < len(s.log)
 			c = &copied
 		}
 		changed := s.changed
@@ -279,7 +280,7 @@ func (s *memSource) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc
 // emit emits c in parts of partRows changes, as a large transaction comes.
 func (s *memSource) emit(ctx context.Context, c *memCommit, place int, emit cdc.EmitFunc) error {
 	if c.progress {
-		return emit(ctx, &cdc.Transaction{Resume: resumeAt(place + 1)})
+		return emit(ctx, &cdc.Transaction{Resume: resumeAt(place + 1), More: c.More})
 	}
 	rest := c.Changes
 	for part := 0; ; part++ {

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Int("sim.seeds", 60, "seeds of the simulation")
+	simSeeds = flag.Int("sim.seeds", 40, "seeds of the simulation")
 	simSeed  = flag.Uint64("sim.seed", 0, "run this seed alone")
 )
 

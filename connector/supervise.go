@@ -26,9 +26,9 @@ type Role struct {
 
 // Retry delays. A role that ran for longer than retryReset starts over with the shortest.
 const (
-	retryMin   = 100 * time.Millisecond
-	retryMax   = 15 * time.Second
-	retryReset = time.Minute
+	firstRetry   = 100 * time.Millisecond
+	longestRetry = 15 * time.Second
+	retryReset   = time.Minute
 )
 
 // standbyAfter is longer than a lease that is free takes to be taken, or to fail
@@ -68,7 +68,7 @@ type supervisor struct {
 }
 
 func (s *supervisor) run(ctx context.Context) error {
-	delay := retryMin
+	delay := firstRetry
 	for ctx.Err() == nil {
 		s.board.enter(s.role.Name, RoleStarting, nil)
 		waited := s.standby(ctx)
@@ -111,7 +111,7 @@ func (s *supervisor) standby(ctx context.Context) (waited func()) {
 
 // hold runs the role again and again while the lease is held.
 func (s *supervisor) hold(ctx context.Context) error {
-	delay := retryMin
+	delay := firstRetry
 	for {
 		s.board.enter(s.role.Name, RoleStarting, nil)
 		s.log.InfoContext(ctx, "role starting")
@@ -135,7 +135,7 @@ func (s *supervisor) hold(ctx context.Context) error {
 			return s.halt(ctx, err)
 		}
 		if time.Since(began) > retryReset {
-			delay = retryMin
+			delay = firstRetry
 		}
 		s.failed(err, delay)
 		delay = s.pause(ctx, delay)
@@ -182,7 +182,7 @@ func (s *supervisor) pause(ctx context.Context, delay time.Duration) time.Durati
 	case <-ctx.Done():
 	case <-time.After(jittered):
 	}
-	return min(delay*2, retryMax)
+	return min(delay*2, longestRetry)
 }
 
 // unmendable marks an error that ends the daemon: its configuration is wrong.
@@ -212,7 +212,7 @@ func Halts(err error) bool {
 // what was cut short is done again from what is durable.
 func drained(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it is told by ctx
 	}
 	return err
 }

@@ -68,6 +68,10 @@ type Transaction struct {
 	// Resume is the token to go on from once this is durable: after the commit
 	// for the last part, before it for every earlier part.
 	Resume Resume
+	// More says that the source has another transaction, or progress, at hand,
+	// and emits it next without waiting for anything: whoever packs transactions
+	// need not send this one off alone.
+	More bool
 }
 
 // Progress reports whether t carries nothing but a newer Resume.

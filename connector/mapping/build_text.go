@@ -115,7 +115,7 @@ func decimalText(x textFunc, name string) textFunc {
 			return "", f
 		}
 		digits := strings.TrimPrefix(s, "-")
-		if strings.Trim(digits, "0123456789.") != "" {
+		if digits == "" || digits[0] == '.' || strings.Trim(digits, "0123456789.") != "" {
 			return "", failed("column " + name + ": " + shown(s) + " is not a number")
 		}
 		if strings.IndexByte(s, '.') >= 0 {

@@ -15,7 +15,9 @@
 //     canonical text compiles to the same mapping again.
 //   - The same row gives the same result, for ever: whoever changes what an
 //     expression means also raises the language number in the canonical text.
+//     (Letters that a newer Unicode adds may gain a capital in upper and lower.)
 //   - Evaluation always ends. Its time is bounded by the length of the
 //     expression and of the row, its memory by maxMade for each operator.
+//   - A row that is mapped allocates nothing unless an expression makes a text.
 //   - A row that cannot be mapped is a Problem, never a guess.
 package mapping

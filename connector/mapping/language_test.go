@@ -83,6 +83,7 @@ inf => !a number is out of range: it is 9.2e12 or larger
 9000000000000 + 9000000000000 => !a number is out of range: it is 9.2e12 or larger
 -9000000000000 - 9000000000000 => !a number is out of range: it is 9.2e12 or larger
 3037000499 * 3037 => 9223370515463
+7 * 1317624576693.539401 > 5 => !a number is out of range: it is 9.2e12 or larger
 3037000499 * 3038 => !a number is out of range: it is 9.2e12 or larger
 9000000000000 / 0.5 => !a number is out of range: it is 9.2e12 or larger
 9000000000000 * 9000000000000 => !a number is out of range: it is 9.2e12 or larger
@@ -218,6 +219,9 @@ nbool or nbool => NULL
 not true => false
 not false => true
 not nbool => NULL
+not nbool and true => NULL
+not nbool or false => NULL
+(not nbool) == null => true
 !yes => false
 yes && no || yes => true
 false and 1 / 0 == 1 => false
@@ -246,6 +250,7 @@ not (sku in ['x']) => true
 # choosing
 no ? 1 : 2 => 2
 nbool ? 1 : 2 => 2
+not nbool ? 1 : 2 => 2
 odd ? 1 : 2 => !column odd: "maybe" is neither true nor false
 yes ? 'a' : 1 / 0 == 1 ? 'b' : 'c' => a
 no ? 1 / 0 : 2 => 2

@@ -124,6 +124,7 @@ func TestRejects(t *testing.T) {
 		{"sku", "broken", `"a\xff": not valid UTF-8`},
 		{"sku", "toast", "column toast was not sent"},
 		{"sku", "nan", `column nan: "NaN" is not a number`},
+		{"sku", "dot", `column dot: ".5" is not a number`},
 		{"sku", "inf", "a number is out of range: it is 9.2e12 or larger"},
 		{"location", "nsku", "is NULL"},
 		{"location", "empty", `"": empty`},
@@ -142,7 +143,7 @@ func TestRejects(t *testing.T) {
 		{"when", "1 / 0 == 1", "division by zero"},
 		{"when", "odd", `column odd: "maybe" is neither true nor false`},
 	} {
-		cells := append(sample(), textCell("broken", "a\xff"), textCell("long", strings.Repeat("x", 1000)), cell{"odd name", cdc.TypeInteger, cdc.Null})
+		cells := append(sample(), cell{"dot", cdc.TypeDecimal, cdc.Text(".5")}, textCell("broken", "a\xff"), textCell("long", strings.Repeat("x", 1000)), cell{"odd name", cdc.TypeInteger, cdc.Null})
 		r := rule("0")
 		r.Leg = written("second")
 		setField(t, &r, c.field, written(c.expression))

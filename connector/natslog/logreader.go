@@ -13,8 +13,9 @@ import (
 	"tailstock/connector/inventory"
 )
 
-// logBatch bounds one pull from a log. Messages may have half a megabyte each.
-const logBatch = 64
+// logBatch bounds one pull from a log. Messages may have half a megabyte each, and
+// one and a half pulls are held.
+const logBatch = 16
 
 // logReader reads one source's log.
 type logReader struct {

@@ -16,7 +16,7 @@ const callLevels = 1_000
 // take are applied in several; the place moves with the last. When one of those
 // fails, the levels before it stay, which a repetition does not mind.
 func (c *Cache) Apply(ctx context.Context, from, to connector.CachePlace, levels []inventory.LevelMessage) error {
-	pending := groupBySKU(levels, from.Replay != 0)
+	pending := groupBySKU(levels)
 	for first := true; first || len(pending) > 0; first = false {
 		n, count := 0, 0
 		for n < len(pending) && (n == 0 || count+len(pending[n].levels) <= callLevels) {
@@ -77,9 +77,8 @@ type skuLevels struct {
 }
 
 // groupBySKU sorts levels by SKU, in the order in which these appear. A SKU with too
-// many appears again. Of several levels of a cell only the one remains that counts:
-// the newest, in a replay the last.
-func groupBySKU(levels []inventory.LevelMessage, replay bool) []skuLevels {
+// many appears again. Of several levels of a cell only the newest remains.
+func groupBySKU(levels []inventory.LevelMessage) []skuLevels {
 	groups := make([]skuLevels, 0, len(levels))
 	type index struct{ group, level int }
 	skus := make(map[inventory.SKU]int, len(levels))
@@ -87,7 +86,7 @@ func groupBySKU(levels []inventory.LevelMessage, replay bool) []skuLevels {
 	for i := range levels {
 		l := &levels[i]
 		if at, ok := cells[l.Cell]; ok {
-			if held := &groups[at.group].levels[at.level]; replay || l.Version.Compare((*held).Version) > 0 {
+			if held := &groups[at.group].levels[at.level]; l.Version.Compare((*held).Version) > 0 {
 				*held = l
 			}
 			continue

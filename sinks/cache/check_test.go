@@ -17,6 +17,16 @@ func args(words ...string) func(*privateserver.RedisOptions) {
 	return func(o *privateserver.RedisOptions) { o.Args = append(o.Args, words...) }
 }
 
+// cluster makes a server one of a cluster, with a port for its peers that is reserved.
+func cluster(tb testing.TB) []string {
+	tb.Helper()
+	_, port, err := net.SplitHostPort(testenv.Address(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return []string{"--cluster-enabled", "yes", "--cluster-port", port}
+}
+
 // do sends a command and wants no error.
 func do(tb testing.TB, r *privateserver.Redis, command ...string) string {
 	tb.Helper()
@@ -79,7 +89,7 @@ func TestCheckFindsSettingsThatHurt(t *testing.T) {
 			"memory", cdc.FindingOK, "volatile-lru", "",
 		},
 		"nearly full": {[]string{"--maxmemory", "1mb"}, "memory", cdc.FindingWarning, "at the limit", "raise maxmemory"},
-		"cluster":     {[]string{"--cluster-enabled", "yes"}, "mode", cdc.FindingProblem, "cluster mode", "not part of a cluster"},
+		"cluster":     {cluster(t), "mode", cdc.FindingProblem, "cluster mode", "not part of a cluster"},
 		"replica":     {[]string{"--replicaof", "127.0.0.1 1"}, "mode", cdc.FindingProblem, "replica", "127.0.0.1:1"},
 		"append-only": {[]string{"--appendonly", "yes"}, "persistence", cdc.FindingOK, "append-only", ""},
 		"in memory":   {nil, "persistence", cdc.FindingOK, "filled anew", ""},

@@ -155,14 +155,14 @@ func TestWhatARightForbadeIsDoneLater(t *testing.T) {
 
 func TestClusterIsRefused(t *testing.T) {
 	t.Parallel()
-	r := testenv.Redis(t, args("--cluster-enabled", "yes"))
+	r := testenv.Redis(t, args(cluster(t)...))
 	c := open(t, cache.Config{URL: r.URL()})
 	_, err := c.Place(t.Context()) // no slot is served
 	if !errors.Is(err, cache.ErrCluster) {
 		t.Errorf("Place without slots: got %v", err)
 	}
 	do(t, r, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-	testenv.Eventually(t, 10*time.Second, func() bool {
+	testenv.Eventually(t, 30*time.Second, func() bool {
 		_, err = c.Place(t.Context())
 		return err == nil
 	}, func() string { return err.Error() })

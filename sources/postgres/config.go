@@ -17,7 +17,7 @@ const (
 	PartRowsDefault         = 2_000
 	PartBytesDefault        = 1 << 20
 	QueueBytesDefault       = 4 << 20
-	GulpWaitDefault         = 500 * time.Microsecond
+	GulpWaitDefault         = 2 * time.Millisecond
 	ApplicationNameDefault  = "tailstock"
 )
 
@@ -60,10 +60,10 @@ type Config struct {
 	// QueueBytes is about the most memory, in bytes, that decoded transactions
 	// wait in while emit blocks. Defaults to 4 MiB.
 	QueueBytes int
-	// GulpWait is how long the reader lets the socket fill before it reads again,
+	// GulpWait is how long at most the reader lets the socket fill before it reads again,
 	// while it is behind: the server sends every row as a packet of its own, and
 	// taking them one by one keeps it from decoding. It adds nothing to the
-	// latency when caught up. Negative turns it off. Defaults to 0.5 ms.
+	// latency when caught up. Negative turns it off. Defaults to 2 ms.
 	GulpWait time.Duration
 }
 

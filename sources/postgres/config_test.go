@@ -20,7 +20,7 @@ func TestConfigDefaults(t *testing.T) {
 		DSN: "host=db", Slot: "s", Publication: "p",
 		ApplicationName: "tailstock", ConnectTimeout: 10 * time.Second,
 		WALSenderTimeout: 10 * time.Second, StatusInterval: 5 * time.Second,
-		PartRows: 2000, PartBytes: 1 << 20, QueueBytes: 4 << 20, GulpWait: 500 * time.Microsecond,
+		PartRows: 2000, PartBytes: 1 << 20, QueueBytes: 4 << 20, GulpWait: 2 * time.Millisecond,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)

@@ -76,8 +76,8 @@ func (r *reader) loop(ctx context.Context) error {
 		if err := r.decode(ctx); err != nil {
 			return err
 		}
-		if r.gulp() {
-			time.Sleep(r.cfg.GulpWait) //nolint:forbidigo // the socket fills meanwhile: that is the point
+		if wait := r.gulp(); wait > 0 {
+			r.stream.gather(wait)
 		}
 		before := r.stream.received
 		if err := r.stream.fill(ctx, r.readUntil()); err != nil && !errors.Is(err, errIdle) {
@@ -97,15 +97,16 @@ func (r *reader) loop(ctx context.Context) error {
 	}
 }
 
-// gulp reports whether the next read had better wait for the socket to fill:
-// commits come late, and the last read found bytes at hand. A reader that had to
-// wait for bytes has caught up, whatever the lag says, and reads at once.
-func (r *reader) gulp() bool {
+// gulp returns how long the next read had better wait for the socket to fill:
+// commits come late, and the last read found bytes at hand. It adds a tenth to
+// their lateness at most. A reader that had to wait for bytes has caught up,
+// whatever the lag says, and reads at once.
+func (r *reader) gulp() time.Duration {
 	if r.cfg.GulpWait <= 0 || r.decoder.lag < behind || r.stream.waited > flowing {
-		return false
+		return 0
 	}
 	r.metrics.gulps.Inc()
-	return true
+	return min(r.cfg.GulpWait, r.decoder.lag/10)
 }
 
 // readUntil returns until when the next read may wait: shorter when a question is

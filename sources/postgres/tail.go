@@ -111,7 +111,8 @@ func (s *Source) deliver(ctx context.Context, q *queue, emit cdc.EmitFunc) error
 		if batch, err = q.take(ctx, batch); err != nil {
 			return err
 		}
-		for _, d := range batch {
+		for i, d := range batch {
+			d.transaction.More = i < len(batch)-1
 			changes, whole := len(d.transaction.Changes), d.transaction.Last && !d.transaction.Progress()
 			if err := emit(ctx, d.transaction); err != nil {
 				return err

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -96,13 +97,13 @@ func (a *app) check(ctx context.Context, cfg *config.Config) (*checkReport, erro
 	return report, ctx.Err()
 }
 
-// checkMappings fits every mapping to its table. A table that cannot be described
-// has findings of its own.
+// checkMappings fits every mapping to its table. A table that cannot be described,
+// or lacks a column, has findings of its own.
 func checkMappings(ctx context.Context, s *config.Source, source *postgres.Source) []cdc.Finding {
 	var out []cdc.Finding
 	for _, m := range s.Mappings {
 		table, err := source.Describe(ctx, m.Table())
-		if err != nil {
+		if err != nil || lacks(table, m.Columns()) {
 			continue
 		}
 		f := cdc.Finding{Requirement: "mapping of table " + m.Table().String(), State: cdc.FindingOK, Detail: "fits the table's columns"}
@@ -112,6 +113,10 @@ func checkMappings(ctx context.Context, s *config.Source, source *postgres.Sourc
 		out = append(out, f)
 	}
 	return out
+}
+
+func lacks(table *cdc.Table, columns []string) bool {
+	return slices.ContainsFunc(columns, func(name string) bool { return table.Column(name) < 0 })
 }
 
 // showFindings prints findings by subject, problems with what mends them.

@@ -1,0 +1,577 @@
+package connector_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tailstock/connector"
+	"tailstock/connector/inventory"
+)
+
+// deliverTest is a deliver loop between a log and a store that the test scripts.
+type deliverTest struct {
+	t      *testing.T
+	cfg    connector.DeliverConfig
+	reg    *prometheus.Registry
+	log    *tapeLog
+	store  *tapeStore
+	cancel context.CancelFunc
+	result chan error
+}
+
+func delivered(t *testing.T, edit func(*deliverTest), f func(*deliverTest)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		d := &deliverTest{
+			t: t, reg: prometheus.NewRegistry(), result: make(chan error, 1),
+			log: &tapeLog{id: "log", changed: make(chan struct{})}, store: &tapeStore{},
+		}
+		d.cfg = connector.DeliverConfig{
+			Source: "erp", Open: d.log.open, Store: d.store, Reports: d.store, Metrics: connector.NewMetrics(d.reg),
+		}
+		if edit != nil {
+			edit(d)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		d.cancel = cancel
+		go func() { d.result <- connector.NewDeliver(d.cfg).Run(ctx, connector.Progress{}) }()
+		synctest.Wait()
+		f(d)
+		cancel()
+		d.end()
+	})
+}
+
+func (d *deliverTest) end() error {
+	return ended(d.t, d.result)
+}
+
+// wantApplied compares the batches that the store took: the numbers of their messages.
+func (d *deliverTest) wantApplied(want ...string) {
+	d.t.Helper()
+	synctest.Wait()
+	d.store.mu.Lock()
+	defer d.store.mu.Unlock()
+	if !slices.Equal(d.store.applied, want) {
+		d.t.Errorf("applied %q, want %q", d.store.applied, want)
+	}
+}
+
+func at(run, number uint64) inventory.Position {
+	return inventory.Position{Run: run, Number: number}
+}
+
+// entry is a message of n events: of a whole commit, or of the given part of one.
+func entry(position, previous inventory.Position, n int, part ...bool) inventory.Message {
+	c := inventory.Commit{Transaction: "t", CommittedAt: time.Now(), Last: true, Events: make([]inventory.Event, n)}
+	if len(part) > 0 {
+		c.Part, c.Last = int(position.Number), part[0]
+	}
+	return inventory.Message{Source: "erp", Position: position, Previous: previous, Commits: []inventory.Commit{c}}
+}
+
+// line is n whole messages of one event, of one run, from the given number on.
+func line(run, from uint64, n int) []inventory.Message {
+	var out []inventory.Message
+	for i := range uint64(n) {
+		previous := inventory.Position{}
+		if from+i > 0 {
+			previous = at(run, from+i-1)
+		}
+		out = append(out, entry(at(run, from+i), previous, 1))
+	}
+	return out
+}
+
+// tapeLog gives its messages in order, wherever their positions say they belong.
+type tapeLog struct {
+	mu       sync.Mutex
+	id       string
+	first    uint64 // sequence of the first message, less one
+	messages []inventory.Message
+	changed  chan struct{}
+	opened   atomic.Int64
+	absent   bool
+	seeks    []inventory.Position
+	hidden   int // messages at the end that readers do not see
+	fail     error
+}
+
+func (l *tapeLog) add(m ...inventory.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.messages = append(l.messages, m...)
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// change runs f on the log.
+func (l *tapeLog) change(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
+}
+
+func (l *tapeLog) open(context.Context) (connector.LogReader, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opened.Add(1)
+	if l.absent {
+		return nil, connector.ErrNoLog
+	}
+	return &tapeReader{log: l}, l.fail
+}
+
+type tapeReader struct {
+	log  *tapeLog
+	next int
+}
+
+func (r *tapeReader) Seek(_ context.Context, p inventory.Position, _ uint64) error {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	r.log.seeks = append(r.log.seeks, p)
+	r.next = 0
+	for r.next < len(r.log.messages) && !p.Before(r.log.messages[r.next].Position) {
+		r.next++
+	}
+	return nil
+}
+
+func (r *tapeReader) Next(ctx context.Context, _ int, wait time.Duration) ([]connector.LogMessage, error) {
+	until := time.After(wait)
+	for {
+		r.log.mu.Lock()
+		var out []connector.LogMessage
+		for r.next < len(r.log.messages)-r.log.hidden {
+			out = append(out, connector.LogMessage{Message: r.log.messages[r.next], Sequence: r.log.first + uint64(r.next) + 1})
+			r.next++
+		}
+		changed, fail := r.log.changed, r.log.fail
+		r.log.mu.Unlock()
+		if len(out) > 0 || fail != nil {
+			return out, fail
+		}
+		select {
+		case <-changed:
+		case <-until:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (r *tapeReader) Tail(context.Context) (connector.LogTail, error) {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	n := len(r.log.messages)
+	t := connector.LogTail{ID: r.log.id, First: r.log.first + 1, Last: r.log.first + uint64(n), Empty: n == 0}
+	if n > 0 {
+		t.Position, t.OldestPrevious = r.log.messages[n-1].Position, r.log.messages[0].Previous
+	}
+	return t, nil
+}
+
+func (r *tapeReader) Close() error { return nil }
+
+// tapeStore notes what is applied and reported.
+type tapeStore struct {
+	mu      sync.Mutex
+	state   connector.SourceState
+	applied []string
+	reports []connector.StoreReport
+	fail    error
+	silent  bool
+}
+
+func (s *tapeStore) ID() string { return "store" }
+
+func (s *tapeStore) SourceState(context.Context, string) (connector.SourceState, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state, nil
+}
+
+func (s *tapeStore) Apply(_ context.Context, b connector.Batch) (connector.Applied, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		return connector.Applied{}, s.fail
+	}
+	if b.Expect != s.state.Position {
+		return connector.Applied{}, connector.ErrFenced
+	}
+	var numbers []string
+	for _, m := range b.Messages {
+		numbers = append(numbers, fmt.Sprintf("%d.%d", m.Position.Run, m.Position.Number))
+	}
+	s.applied = append(s.applied, strings.Join(numbers, " "))
+	s.state.LogID, s.state.Position = b.LogID, b.Position
+	return connector.Applied{Contributions: 2, Cells: 1}, nil
+}
+
+func (s *tapeStore) Report(_ context.Context, r connector.StoreReport) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.silent {
+		return errInjected
+	}
+	s.reports = append(s.reports, r)
+	return nil
+}
+
+func (s *tapeStore) last() connector.StoreReport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reports[len(s.reports)-1]
+}
+
+func (s *tapeStore) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.reports)
+}
+
+func TestDeliverAppliesAndReports(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) { d.log.add(line(1, 0, 3)...) }, func(d *deliverTest) {
+		d.wantApplied("1.0 1.1 1.2")
+		d.log.add(line(1, 3, 1)...)
+		d.wantApplied("1.0 1.1 1.2", "1.3")
+		last := d.store.last()
+		if last.Store != "store" || last.Source != "erp" || last.LogID != "log" || last.Position != at(1, 3) || last.Sequence != 4 {
+			t.Errorf("reported %+v", last)
+		}
+		n := d.store.count()
+		later(10 * time.Second)
+		if d.store.count() == n {
+			t.Error("nothing is reported while nothing comes")
+		}
+		wantMetric(t, d.reg, "tailstock_deliver_events_total", 4)
+		wantMetric(t, d.reg, "tailstock_deliver_contributions_total", 4)
+		wantMetric(t, d.reg, "tailstock_deliver_cells_total", 2)
+		wantMetric(t, d.reg, "tailstock_deliver_latency_seconds", 4)
+	})
+}
+
+func TestDeliverGoesOnFromStore(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) {
+		d.store.state = connector.SourceState{LogID: "log", Position: at(1, 1)}
+		d.log.add(line(1, 0, 4)...)
+	}, func(d *deliverTest) { d.wantApplied("1.2 1.3") })
+}
+
+// A log whose beginning was purged is fine for a store that is past it.
+func TestDeliverFromPurgedLog(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) {
+		d.store.state = connector.SourceState{LogID: "log", Position: at(1, 4)}
+		d.log.first = 5
+		d.log.add(line(1, 5, 2)...)
+	}, func(d *deliverTest) { d.wantApplied("1.5 1.6") })
+}
+
+func TestDeliverReportsFeeds(t *testing.T) {
+	t.Parallel()
+	feed := func(table string) inventory.FeedName { return inventory.FeedName{Table: table, Mapping: "m"} }
+	delivered(t, func(d *deliverTest) {
+		d.store.state.Feeds = []connector.FeedReport{{FeedName: feed("old"), State: connector.FeedActive}, {FeedName: feed("kept"), State: connector.FeedActive}}
+		d.log.add(inventory.Message{Position: at(1, 0), Feeds: []inventory.FeedName{feed("kept"), feed("new")}})
+	}, func(d *deliverTest) {
+		want := []connector.FeedReport{
+			{FeedName: feed("old"), State: connector.FeedStale},
+			{FeedName: feed("kept"), State: connector.FeedActive},
+			{FeedName: feed("new"), State: connector.FeedActive},
+		}
+		if got := d.store.last().Feeds; !slices.Equal(got, want) {
+			t.Errorf("reported %v, want %v", got, want)
+		}
+	})
+}
+
+func TestLostReportsDoNotStopDelivery(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) { d.store.silent = true; d.log.add(line(1, 0, 1)...) }, func(d *deliverTest) {
+		d.wantApplied("1.0")
+		wantMetric(t, d.reg, "tailstock_deliver_report_failures_total", 2)
+	})
+}
+
+func TestDeliverWaitsForLog(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) { d.log.absent = true }, func(d *deliverTest) {
+		later(time.Minute)
+		if d.log.opened.Load() < 10 || d.log.opened.Load() > 1_000 {
+			t.Errorf("looked for the log %d times in a minute", d.log.opened.Load())
+		}
+		d.log.change(func() { d.log.absent = false })
+		d.log.add(line(1, 0, 1)...)
+		later(time.Second)
+		d.wantApplied("1.0")
+	})
+}
+
+func TestMessagesThatStoreHasAreSkipped(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) { d.log.add(line(1, 0, 2)...) }, func(d *deliverTest) {
+		d.log.add(line(1, 0, 3)...) // again, and one more
+		d.wantApplied("1.0 1.1", "1.2")
+	})
+}
+
+// A run that begins on a tail that lost messages follows a position that the
+// store is past.
+func TestMessageThatFollowsEarlierIsTaken(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) { d.log.add(line(1, 0, 4)...) }, func(d *deliverTest) {
+		d.log.add(entry(at(2, 0), at(1, 1), 1))
+		d.wantApplied("1.0 1.1 1.2 1.3", "2.0")
+	})
+}
+
+// A reader that was led astray by reused sequences misses messages that are there.
+func TestAstrayReaderSeeks(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) { d.log.add(line(1, 0, 2)...) }, func(d *deliverTest) {
+		d.log.change(func() { // two messages are lost, and four others stand in their place and behind
+			d.log.messages = append(line(1, 0, 1), entry(at(2, 0), at(1, 0), 1))
+		})
+		d.log.add(entry(at(2, 1), at(2, 0), 1))
+		d.wantApplied("1.0 1.1", "2.0 2.1")
+		if want := []inventory.Position{{}, at(1, 1)}; !slices.Equal(d.log.seeks, want) {
+			t.Errorf("sought %v, want %v", d.log.seeks, want)
+		}
+		wantMetric(t, d.reg, "tailstock_deliver_seeks_total", 1)
+	})
+}
+
+func TestHoleInLogHalts(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) {
+		d.log.add(line(1, 0, 2)...)
+		d.log.add(entry(at(1, 3), at(1, 2), 1))
+	}, func(d *deliverTest) {
+		err := d.end()
+		var gap *connector.LogGapError
+		if !errors.As(err, &gap) || !connector.Halts(err) {
+			t.Fatalf("got %v, want a LogGapError", err)
+		}
+		for _, text := range []string{"source erp", at(1, 1).String(), at(1, 2).String(), "empty store"} {
+			if !strings.Contains(err.Error(), text) {
+				t.Errorf("error %q does not say %q", err, text)
+			}
+		}
+		d.wantApplied() // what stands before the hole in the same read is not applied yet
+		if d.log.opened.Load() != 2 {
+			t.Errorf("the log was opened %d times, want a second look before the halt", d.log.opened.Load())
+		}
+	})
+}
+
+func TestLogThatStoreCannotFollowHalts(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		edit func(*deliverTest)
+		text string
+	}{
+		"another log": {func(d *deliverTest) { d.store.state.LogID = "earlier" }, "filled from log earlier"},
+		"purged": {func(d *deliverTest) {
+			d.log.first = 5
+			d.log.add(line(1, 5, 1)...)
+		}, "oldest message follows " + at(1, 4).String()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			delivered(t, tt.edit, func(d *deliverTest) {
+				err := d.end()
+				var gap *connector.LogGapError
+				if !errors.As(err, &gap) || !strings.Contains(err.Error(), tt.text) {
+					t.Errorf("got %v, want a LogGapError that says %q", err, tt.text)
+				}
+				d.wantApplied()
+			})
+		})
+	}
+}
+
+func TestIdleReaderLooksAtLog(t *testing.T) {
+	t.Parallel()
+	idle := func(t *testing.T, change func(*deliverTest), then func(*deliverTest)) {
+		t.Helper()
+		delivered(t, func(d *deliverTest) { d.log.add(line(1, 0, 3)...) }, func(d *deliverTest) {
+			later(11 * time.Second)
+			change(d)
+			later(20 * time.Second)
+			then(d)
+		})
+	}
+	t.Run("settled", func(t *testing.T) {
+		t.Parallel()
+		idle(t, func(*deliverTest) {}, func(d *deliverTest) {
+			if d.log.opened.Load() != 1 {
+				t.Errorf("the log was opened %d times", d.log.opened.Load())
+			}
+		})
+	})
+	t.Run("lost tail, rewritten shorter", func(t *testing.T) {
+		t.Parallel()
+		idle(t, func(d *deliverTest) {
+			d.log.change(func() { d.log.messages = append(line(1, 0, 1), entry(at(2, 0), at(1, 0), 1)) })
+		}, func(d *deliverTest) { d.wantApplied("1.0 1.1 1.2", "2.0") })
+	})
+	t.Run("lost tail, rewritten as long", func(t *testing.T) {
+		t.Parallel()
+		idle(t, func(d *deliverTest) {
+			d.log.change(func() { d.log.messages = append(line(1, 0, 2), entry(at(2, 0), at(1, 1), 1)) })
+		}, func(d *deliverTest) { d.wantApplied("1.0 1.1 1.2", "2.0") })
+	})
+	t.Run("lost tail, nothing appended", func(t *testing.T) {
+		t.Parallel()
+		idle(t, func(d *deliverTest) { d.log.change(func() { d.log.messages = line(1, 0, 1) }) }, func(d *deliverTest) {
+			if n := d.log.opened.Load(); n != 2 {
+				t.Errorf("the log was opened %d times, want a second time when it was found shorter", n)
+			}
+		})
+	})
+	t.Run("another log", func(t *testing.T) {
+		t.Parallel()
+		idle(t, func(d *deliverTest) { d.log.change(func() { d.log.id = "other" }) }, func(d *deliverTest) {
+			var gap *connector.LogGapError
+			if err := d.end(); !errors.As(err, &gap) {
+				t.Errorf("got %v, want a LogGapError", err)
+			}
+		})
+	})
+	t.Run("message under way", func(t *testing.T) {
+		t.Parallel()
+		idle(t, func(d *deliverTest) {
+			d.log.change(func() {
+				d.log.messages = append(d.log.messages, line(1, 3, 1)...)
+				d.log.hidden = 1
+			})
+			later(5 * time.Second) // the log says more than came, once
+			d.log.change(func() { d.log.hidden = 0 })
+			d.log.add()
+		}, func(d *deliverTest) {
+			d.wantApplied("1.0 1.1 1.2", "1.3")
+			if d.log.opened.Load() != 1 {
+				t.Errorf("the log was opened %d times", d.log.opened.Load())
+			}
+		})
+	})
+	t.Run("store restored", func(t *testing.T) {
+		t.Parallel()
+		idle(t, func(d *deliverTest) {
+			d.store.mu.Lock()
+			d.store.state.Position = at(1, 0)
+			d.store.mu.Unlock()
+		}, func(d *deliverTest) { d.wantApplied("1.0 1.1 1.2", "1.1 1.2") })
+	})
+}
+
+func TestPartsAreAppliedTogether(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) {
+		d.log.add(entry(at(1, 0), at(0, 0), 1, false), entry(at(1, 1), at(1, 0), 1, false))
+	}, func(d *deliverTest) {
+		d.wantApplied()
+		later(10 * time.Second)
+		if p := d.store.last().Position; !p.IsZero() {
+			t.Errorf("reported %v while the commit is not whole", p)
+		}
+		d.log.add(entry(at(1, 2), at(1, 1), 1, true))
+		d.wantApplied("1.0 1.1 1.2")
+	})
+}
+
+func TestNewRunDiscardsParts(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) {
+		d.log.add(line(1, 0, 1)...)
+		d.log.add(entry(at(1, 1), at(1, 0), 1, false), entry(at(1, 2), at(1, 1), 1, false))
+	}, func(d *deliverTest) {
+		d.log.add(entry(at(2, 0), at(1, 2), 1))
+		d.wantApplied("1.0", "2.0")
+	})
+}
+
+func TestCommitBeyondTransactionRowsIsSliced(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) {
+		d.cfg.TransactionRows = 8_000
+		d.log.add(entry(at(1, 0), at(0, 0), 2_000, false))
+		for n := uint64(1); n < 9; n++ {
+			d.log.add(entry(at(1, n), at(1, n-1), 2_000, n == 8))
+		}
+		d.log.add(entry(at(1, 9), at(1, 8), 1))
+	}, func(d *deliverTest) {
+		d.wantApplied("1.0 1.1 1.2 1.3", "1.4 1.5 1.6", "1.7 1.8 1.9")
+		wantMetric(t, d.reg, "tailstock_deliver_sliced_commits_total", 1)
+	})
+}
+
+func TestBatchesAreBounded(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) {
+		d.log.add(entry(at(1, 0), at(0, 0), 2_000))
+		for n := uint64(1); n < 6; n++ {
+			d.log.add(entry(at(1, n), at(1, n-1), 2_000))
+		}
+	}, func(d *deliverTest) { d.wantApplied("1.0 1.1 1.2", "1.3 1.4 1.5") })
+}
+
+func TestDeliverFails(t *testing.T) {
+	t.Parallel()
+	conflict := &connector.MappingConflictError{Source: "erp", Table: "public.bin", Held: "aaaa", Offered: "bbbb"}
+	for _, want := range []error{errInjected, connector.ErrFenced, conflict} {
+		delivered(t, func(d *deliverTest) { d.store.fail = want; d.log.add(line(1, 0, 1)...) }, func(d *deliverTest) {
+			err := d.end()
+			if !errors.Is(err, want) || !strings.Contains(err.Error(), "apply log of source erp after") {
+				t.Errorf("got %v, want %v", err, want)
+			}
+		})
+	}
+	for _, text := range []string{"aaaa", "bbbb", "public.bin", "put the old mapping back"} {
+		if !strings.Contains(conflict.Error(), text) {
+			t.Errorf("error %q does not say %q", conflict, text)
+		}
+	}
+}
+
+func TestDeliverCannotRead(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) { d.log.fail = errInjected }, func(d *deliverTest) {
+		if err := d.end(); !errors.Is(err, errInjected) || !strings.Contains(err.Error(), "log of source erp") {
+			t.Errorf("got %v", err)
+		}
+	})
+	delivered(t, nil, func(d *deliverTest) {
+		d.log.change(func() { d.log.fail = errInjected })
+		d.log.add()
+		if err := d.end(); !errors.Is(err, errInjected) || !strings.Contains(err.Error(), "read log of source erp") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestDeliverEnds(t *testing.T) {
+	t.Parallel()
+	delivered(t, nil, func(d *deliverTest) {
+		d.cancel()
+		if err := d.end(); err != nil {
+			t.Errorf("got %v, want nil", err)
+		}
+	})
+}

@@ -1,0 +1,33 @@
+// Command bench measures Tailstock as a whole process against references taken
+// in the same run, on private servers, and prints one table.
+//
+//	go run ./internal/bench [-only NAME,…] [-changes N] [-rows N] [-large N] [-out FILE] [-profile DIR]
+//
+// # Draining a backlog
+//
+// A backlog of row updates waits behind replication slots. pg_recvlogical drains
+// it to /dev/null before and after Tailstock does, each from a slot of its own and
+// over the same loopback TCP; the mean of both is the reference. The clock runs from
+// the start of the process to the moment when everything has arrived.
+//
+//	log10, log1  to the log alone, 10 rows and 1 row per transaction: decoded, mapped, appended, acknowledged
+//	whole10      to log, PostgreSQL store, levels stream and Redis
+//	largelog     the same with a larger backlog, for memory
+//	largetx      the same with one large transaction, for memory
+//	levels       the same with a cell for every change, for the memory of nats-server
+//
+// # Latency
+//
+//	latency      from commit to log, store, levels and Redis at a steady rate of single-row transactions
+//
+// # What is proved
+//
+// The daemon's own counters tell when to stop the clock. Whether they told the
+// truth is checked afterwards: every changed row of the source is compared with the
+// store's views by SQL, and with Redis. What was only appended to the log is read
+// back for this, by a store that begins after nats-server was killed and started again.
+//
+// nats-server is a process of its own that syncs every message to disk. The store's
+// PostgreSQL syncs too; the source's does not, since its speed is not measured, and
+// Redis keeps nothing on disk, being a cache.
+package main
