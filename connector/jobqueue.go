@@ -354,7 +354,7 @@ func (l *loader) keepPlans(ctx context.Context) error {
 
 // estimate has the sizes of the tables of j estimated, if it reads them whole.
 func (l *loader) estimate(j *job) {
-	if j.from != nil || j.to != nil || j.condition != nil {
+	if j.from != nil || j.to != nil {
 		return
 	}
 	select {

@@ -327,17 +327,17 @@ func (l *loader) append(ctx context.Context, t *tableRead, step *backfill.Step, 
 	}
 	cursor := step.Cursor()
 	marker := l.job.marker(t)
-	marker.Last, marker.Rows, marker.Done = cursor.After, len(prepared.chunk.Rows), cursor.Done
+	marker.Last, marker.Rows, marker.Done = cursor.After, prepared.chunk.Read(), cursor.Done
 	at, err := l.s.out.control(ctx, inventory.AppendChunk(nil, l.s.c.cfg.Source, &marker))
 	if err != nil {
 		return err
 	}
-	t.rows += int64(len(prepared.chunk.Rows))
+	t.rows += int64(prepared.chunk.Read())
 	l.placed = append(l.placed, placedChunk{t, step, at})
 	l.unapplied = append(l.unapplied, placedRows{at, len(r.events)})
 	m := l.s.c.cfg.Metrics
 	m.chunks.WithLabelValues(l.s.c.cfg.Source).Inc()
-	m.chunkRows.WithLabelValues(l.s.c.cfg.Source).Add(float64(len(prepared.chunk.Rows)))
+	m.chunkRows.WithLabelValues(l.s.c.cfg.Source).Add(float64(prepared.chunk.Read()))
 	return nil
 }
 
