@@ -24,6 +24,8 @@ func (l *loader) newAsked(id string, spec *JobSpec) (*job, error) {
 		return l.newAskedLoad(id, spec)
 	case JobBackfill:
 		return l.newAskedBackfill(id, spec)
+	case JobVerify:
+		return l.newAskedVerify(id, spec)
 	}
 	return nil, &JobError{"there is no kind of job " + strconv.Quote(string(spec.Kind))}
 }
