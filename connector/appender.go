@@ -171,7 +171,10 @@ type readRows struct {
 	load   inventory.Position
 	name   string
 	readAt time.Time
-	events []inventory.Event
+	// compare is the verification for which rows are compared, empty for others.
+	compare string
+	repair  bool
+	events  []inventory.Event
 	// rejects are those of the events that have a problem.
 	rejects []Reject
 }
@@ -193,9 +196,15 @@ func (a *appender) rows(ctx context.Context, r *readRows) error {
 	a.rejected = append(a.rejected, r.rejects...)
 	resume := a.reached()
 	for rest := r.events; len(rest) > 0; {
-		a.body.StartRead(r.load, r.name, r.readAt, "")
+		limit := maxReadEvents
+		if r.compare != "" {
+			limit = maxMessageEvents // looking costs stores less than writing
+			a.body.StartCompare(r.compare, r.repair, r.name, r.readAt)
+		} else {
+			a.body.StartRead(r.load, r.name, r.readAt, "")
+		}
 		n := 0
-		for n < len(rest) && n < maxReadEvents && (n == 0 || a.body.Len() < maxMessageBytes) {
+		for n < len(rest) && n < limit && (n == 0 || a.body.Len() < maxMessageBytes) {
 			a.body.Event(&rest[n])
 			n++
 		}

@@ -30,7 +30,10 @@ type CaptureConfig struct {
 	// instead of stating the gap in the log and loading the tables anew.
 	HaltOnGap bool
 	// Keep is how long applied messages stay in the log.
-	Keep    time.Duration
+	Keep time.Duration
+	// AskKeys asks stores for their row keys, for verifications: without it, rows that
+	// only stores have are not found.
+	AskKeys AskKeysFunc
 	Metrics *Metrics
 	Logger  *slog.Logger
 }
@@ -237,6 +240,8 @@ func (s *captureRun) work(ctx context.Context) error {
 		reader := &chunkReader{source: s.c.cfg.Source, adapter: s.c.cfg.Adapter}
 		g.Go(func() error { return reader.run(working, s.load.request, s.load.results) })
 	}
+	asker := &keyAsker{ask: s.c.cfg.AskKeys, nudge: s.c.cfg.Adapter.Nudge}
+	g.Go(func() error { return asker.run(working, s.load.asks, s.load.answered) })
 	g.Go(func() error { return s.load.tick(working) })
 	g.Go(func() error { return s.load.estimates(working) })
 	g.Go(func() error { return s.load.keepPlans(working) })

@@ -24,6 +24,9 @@ type DeliverConfig struct {
 	// transaction, in events. A larger commit is applied in parts, and counted.
 	// Defaults to 100,000.
 	TransactionRows int
+	// Compared, if not nil, gets what batches with rows of verifications, or the end
+	// of one, came to. It must not block for long.
+	Compared func(ctx context.Context, r ComparisonReport) error
 }
 
 // Deliver carries one source's log into the store, in order, one store
@@ -298,6 +301,7 @@ func (a *applier) apply(ctx context.Context) error {
 		return fmt.Errorf("apply log of source %s after %s: %w", b.Source, b.Expect, err)
 	}
 	a.d.cfg.Metrics.applied(b, applied)
+	a.d.compared(ctx, b, applied.Compared)
 	a.place.stored = b.Position
 	a.sequence = last.Sequence
 	if applied.Feeds != nil {

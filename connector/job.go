@@ -56,6 +56,7 @@ type JobSpec struct {
 	// Where selects rows of a backfill by an expression as mapping.ParseCondition
 	// reads it. Empty selects all.
 	Where string `json:"where,omitempty"`
+	VerifySpec
 	JobPace
 }
 
@@ -91,6 +92,8 @@ type JobStatus struct {
 	Rows     int64            `json:"rows"`
 	Estimate int64            `json:"estimate,omitempty"`
 	Tables   []TableJobStatus `json:"tables"`
+	// Verify is set for a verification.
+	Verify *VerifyStatus `json:"verify,omitempty"`
 	// Waits says what holds a running job up, empty if nothing does.
 	Waits string `json:"waits,omitempty"`
 }

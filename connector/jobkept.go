@@ -33,7 +33,8 @@ type keptJob struct {
 	To     backfill.Key `json:"to,omitempty"`
 	Where  string       `json:"where,omitempty"`
 	JobPace
-	Tables []keptTable `json:"tables"`
+	Verify *VerifyStatus `json:"verify,omitempty"`
+	Tables []keptTable   `json:"tables"`
 }
 
 type keptTable struct {
@@ -66,13 +67,13 @@ func (j *job) kept() keptJob {
 	k := keptJob{
 		ID: j.id, Kind: j.kind, Reason: j.reason, Asked: keptTime(j.asked), Began: keptTime(j.began),
 		Needed: j.needed, Paused: j.paused, Cancelled: j.cancelled, Stores: j.stores,
-		From: j.from, To: j.to, Where: j.where, JobPace: j.pace,
+		From: j.from, To: j.to, Where: j.where, JobPace: j.pace, Verify: j.verify,
 	}
 	if j.started() {
 		k.Load = j.load.String()
 	}
 	for _, t := range j.tables {
-		c := t.planner.Cursor()
+		c := t.cursor()
 		table := keptTable{Table: t.name, After: c.After, Rows: c.Rows, Done: c.Done}
 		if j.kind == JobLoad {
 			table.Mapping = t.mappings[0].ID()
@@ -116,7 +117,7 @@ func (k *keptJob) job(mappings []*mapping.Mapping, wanted []inventory.FeedName) 
 	j := &job{
 		id: k.ID, kind: k.Kind, reason: k.Reason, asked: k.Asked, began: k.Began, needed: k.Needed,
 		paused: k.Paused, cancelled: k.Cancelled, stores: k.Stores, from: k.From, to: k.To, where: k.Where,
-		pace: k.JobPace, throttle: backfill.NewThrottle(k.Throttle),
+		pace: k.JobPace, throttle: backfill.NewThrottle(k.Throttle), verify: k.Verify,
 	}
 	var err error
 	if k.Load != "" {

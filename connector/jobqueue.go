@@ -24,6 +24,8 @@ func (l *loader) newAsked(id string, spec *JobSpec) (*job, error) {
 		return l.newAskedLoad(id, spec)
 	case JobBackfill:
 		return l.newAskedBackfill(id, spec)
+	case JobVerify:
+		return l.newAskedVerify(id, spec)
 	}
 	return nil, &JobError{"there is no kind of job " + strconv.Quote(string(spec.Kind))}
 }
@@ -354,7 +356,7 @@ func (l *loader) keepPlans(ctx context.Context) error {
 
 // estimate has the sizes of the tables of j estimated, if it reads them whole.
 func (l *loader) estimate(j *job) {
-	if j.from != nil || j.to != nil || j.condition != nil {
+	if j.from != nil || j.to != nil {
 		return
 	}
 	select {

@@ -50,6 +50,11 @@ type loader struct {
 	// size is to be estimated.
 	plans chan keepPlan
 	sizes chan []*tableRead
+	// asks and answered carry what stores are asked for, one thing at a time; asking
+	// says that it is under way.
+	asks     chan keyAsk
+	answered chan keyAnswer
+	asking   bool
 	// ended is closed with the run.
 	ended chan struct{}
 
@@ -94,6 +99,8 @@ type placedChunk struct {
 	table  *tableRead
 	step   *backfill.Step
 	marker inventory.Position
+	// stated counts the events.
+	stated int
 }
 
 type placedRows struct {
@@ -112,6 +119,7 @@ func newLoader(s *captureRun) *loader {
 		s: s, rec: backfill.NewRecorder(windowKeys),
 		request: make(chan chunkRequest, loadTables), results: make(chan chunkResult, loadTables),
 		plans: make(chan keepPlan, 1), sizes: make(chan []*tableRead, 1), ended: make(chan struct{}),
+		asks: make(chan keyAsk, 1), answered: make(chan keyAnswer, 1),
 		arrived: make(map[*backfill.Step]*chunkResult),
 	}
 }
@@ -170,6 +178,9 @@ func (l *loader) advance(ctx context.Context, reached cdc.Resume) error {
 		if err := l.place(ctx, reached); err != nil {
 			return err
 		}
+		if l.job.verify != nil {
+			l.lookBack()
+		}
 		l.open()
 		if l.job.done() {
 			return l.end(ctx)
@@ -216,6 +227,9 @@ func (l *loader) settle() {
 	n := 0
 	for n < len(l.placed) && l.s.out.acknowledged(l.placed[n].marker) {
 		l.placed[n].table.planner.Durable(l.placed[n].step)
+		if l.job.verify != nil {
+			l.job.verify.Stated += int64(l.placed[n].stated)
+		}
 		n++
 	}
 	if n > 0 {
@@ -327,23 +341,29 @@ func (l *loader) append(ctx context.Context, t *tableRead, step *backfill.Step, 
 	}
 	cursor := step.Cursor()
 	marker := l.job.marker(t)
-	marker.Last, marker.Rows, marker.Done = cursor.After, len(prepared.chunk.Rows), cursor.Done
+	verifies := l.job.verify != nil
+	marker.Last, marker.Rows, marker.Done = cursor.After, prepared.chunk.Read(), cursor.Done && !verifies
 	at, err := l.s.out.control(ctx, inventory.AppendChunk(nil, l.s.c.cfg.Source, &marker))
 	if err != nil {
 		return err
 	}
-	t.rows += int64(len(prepared.chunk.Rows))
-	l.placed = append(l.placed, placedChunk{t, step, at})
+	if !verifies || !t.keys.begun {
+		t.rows += int64(prepared.chunk.Read())
+	}
+	l.placed = append(l.placed, placedChunk{t, step, at, len(r.events)})
 	l.unapplied = append(l.unapplied, placedRows{at, len(r.events)})
 	m := l.s.c.cfg.Metrics
 	m.chunks.WithLabelValues(l.s.c.cfg.Source).Inc()
-	m.chunkRows.WithLabelValues(l.s.c.cfg.Source).Add(float64(len(prepared.chunk.Rows)))
+	m.chunkRows.WithLabelValues(l.s.c.cfg.Source).Add(float64(prepared.chunk.Read()))
 	return nil
 }
 
 // gather picks the events of the rows that are placed. Of a load the new feed holds
 // nothing yet, so that rows which map to nothing need not be stated.
 func (l *loader) gather(t *tableRead, prepared *chunkResult, placed []backfill.Placed) (*readRows, error) {
+	if l.job.verify != nil {
+		return l.compared(t, prepared, placed), nil
+	}
 	r := &readRows{load: l.job.load, name: readName, readAt: prepared.chunk.ReadAt}
 	each := len(t.mappings)
 	for _, p := range placed {

@@ -38,6 +38,8 @@ type job struct {
 	pace      JobPace
 	throttle  *backfill.Throttle
 	tables    []*tableRead
+	// verify is set for a verification.
+	verify *VerifyStatus
 
 	began time.Time
 	phase jobPhase
@@ -75,6 +77,8 @@ type tableRead struct {
 	// mappings are those under which rows are stated.
 	mappings []*mapping.Mapping
 	planner  *backfill.Planner
+	// keys is set for a verification.
+	keys *keyReading
 	// notBefore is when reading may be tried again after a failure, which delay was
 	// waited for.
 	notBefore time.Time
@@ -135,6 +139,9 @@ func (j *job) plan(pace JobPace) {
 
 func (j *job) planFrom(t *tableRead, at backfill.Cursor) {
 	t.rows = at.Rows
+	if j.verify != nil {
+		t.keys = new(keyReading)
+	}
 	t.planner = backfill.NewPlanner(backfill.Plan{
 		Table: t.table, Range: j.stretch(), Where: j.condition, From: at, MaxRows: chunkRows, Throttle: j.throttle,
 	})
@@ -156,7 +163,7 @@ func (j *job) suspend() {
 func (j *job) park() {
 	j.phase = jobWaiting
 	for _, t := range j.tables {
-		j.planFrom(t, t.planner.Cursor())
+		j.planFrom(t, t.cursor())
 		t.notBefore, t.delay, t.rereads = time.Time{}, 0, 0
 	}
 }
@@ -167,7 +174,7 @@ func (j *job) started() bool { return !j.load.IsZero() }
 // done reports whether everything that was read is durable.
 func (j *job) done() bool {
 	for _, t := range j.tables {
-		if !t.planner.Cursor().Done {
+		if !t.done() {
 			return false
 		}
 	}
@@ -195,6 +202,8 @@ func (j *job) beginning(source string) []byte {
 // is given up is ended by one of nothing: a source has one load at a time.
 func (j *job) ending(source string) []byte {
 	switch {
+	case j.verify != nil && !j.cancelled:
+		return j.verifyEnd(source)
 	case !j.started():
 		return nil
 	case j.cancelled:
@@ -216,7 +225,7 @@ func (j *job) marker(t *tableRead) inventory.ChunkMarker {
 func (j *job) status(source string) JobStatus {
 	s := JobStatus{
 		ID: j.id, Source: source, Kind: j.kind, State: j.state(), Reason: j.reason, Asked: j.asked, Began: j.began,
-		From: j.from, To: j.to, Where: j.where, JobPace: j.pace,
+		From: j.from, To: j.to, Where: j.where, JobPace: j.pace, Verify: j.verified(),
 	}
 	if j.started() {
 		s.Load = j.load.String()
@@ -224,7 +233,7 @@ func (j *job) status(source string) JobStatus {
 	known := true
 	for _, t := range j.tables {
 		estimate := t.estimate.Load()
-		done := t.planner.Cursor().Done
+		done := t.done()
 		s.Tables = append(s.Tables, TableJobStatus{Table: t.name, Rows: t.rows, Estimate: estimate, Done: done, Trouble: t.trouble})
 		s.Rows += t.rows
 		s.Estimate += max(estimate, t.rows)

@@ -22,6 +22,8 @@ type Metrics struct {
 	delivered, contributions, cells               *prometheus.CounterVec
 	deliveredAge                                  *prometheus.HistogramVec
 
+	verified verifiedRows
+
 	published, cached, sessions, replays prometheus.Counter
 	publishedAge, cachedAge              prometheus.Histogram
 }
@@ -62,6 +64,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		contributions:  f.counters("deliver_contributions_total", "Contributions changed in the store."),
 		cells:          f.counters("deliver_cells_total", "Cells changed in the store."),
 		deliveredAge:   f.histograms("deliver_latency_seconds", "Time from a source commit to its durable application."),
+
+		verified: newVerifiedRows(reg),
 
 		published:    f.counter("relay_levels_total", "Levels published."),
 		sessions:     f.counter("relay_sessions_total", "Sessions begun."),

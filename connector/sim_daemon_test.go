@@ -150,7 +150,7 @@ func (w *world) roles(m *mapping.Mapping) []connector.Role {
 			Mappings: []*mapping.Mapping{m}, Keep: w.keep, Metrics: metrics, Logger: quiet,
 		}).Run,
 		"store": connector.NewDeliver(connector.DeliverConfig{
-			Source: "erp", Open: w.log.open, Store: w.store, Reports: w.log, Metrics: metrics,
+			Source: "erp", Open: w.log.open, Store: w.store, Reports: w.log, Metrics: metrics, Logger: quiet,
 		}).Run,
 		"relay": connector.NewRelay(connector.RelayConfig{
 			Store: w.store, Levels: w.levels, Metrics: metrics, Log: quiet,

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -34,6 +35,9 @@ type memLog struct {
 	runs     []*memRun
 	rejects  map[string]bool
 	reports  map[string]connector.StoreReport
+	mappings map[inventory.MappingID][]byte
+	plan     []byte
+	rests    inventory.Position                       // of plan
 	contents map[inventory.Position][sha256.Size]byte // of every position ever appended, also of lost ones
 }
 
@@ -57,6 +61,7 @@ func newMemLog(t *testing.T, c *chaos) *memLog {
 	return &memLog{
 		t: t, chaos: c, id: "log", delay: confirmDelay, changed: make(chan struct{}),
 		rejects: make(map[string]bool), reports: make(map[string]connector.StoreReport),
+		mappings: make(map[inventory.MappingID][]byte),
 		contents: make(map[inventory.Position][sha256.Size]byte),
 	}
 }
@@ -263,7 +268,56 @@ func (r *memRun) Check(context.Context) error {
 	return nil
 }
 
-func (r *memRun) KeepMapping(context.Context, inventory.MappingID, []byte) error { return nil }
+func (r *memRun) KeepMapping(_ context.Context, id inventory.MappingID, text []byte) error {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	r.log.mappings[id] = text
+	return nil
+}
+
+func (r *memRun) Mapping(_ context.Context, id inventory.MappingID) ([]byte, error) {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	return r.log.mappings[id], nil
+}
+
+func (r *memRun) KeepPlan(_ context.Context, plan []byte, rests inventory.Position) error {
+	lostBefore, lostAfter := r.log.chaos.strike(), r.log.chaos.strike()
+	l := r.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if lostBefore {
+		return errInjected
+	}
+	if l.record.run != r.start.Run {
+		return connector.ErrLeaseLost
+	}
+	l.plan, l.rests = slices.Clone(plan), rests
+	if lostAfter {
+		return errInjected
+	}
+	return nil
+}
+
+// Plan returns the plan unless the message that it rests on was lost. One that was
+// purged was durable.
+func (r *memRun) Plan(context.Context) ([]byte, error) {
+	l := r.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := slices.ContainsFunc(l.messages, func(m memMessage) bool { return m.Position == l.rests })
+	purged := len(l.messages) > 0 && l.rests.Compare(l.messages[0].Previous) <= 0
+	if len(l.plan) == 0 || !held && !purged {
+		return nil, nil
+	}
+	return l.plan, nil
+}
+
+func (r *memRun) Reports() []connector.StoreReport {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	return slices.Collect(maps.Values(r.log.reports))
+}
 
 // Purge removes what the store reported, only where the message there has
 // exactly the reported position, and never the newest.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
@@ -29,6 +30,8 @@ type memSource struct {
 	log       []memCommit    // log[i] ends at i+1
 	confirmed int            // log up to here may be gone
 	changed   chan struct{}
+	nudged    bool
+	reads     []backfill.Request // in the order in which they were answered
 	// worst returns the place from which a restart would have to read if
 	// everything were lost now that may be lost. Nil if nothing is checked.
 	worst func() int
@@ -261,6 +264,12 @@ func (s *memSource) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc
 		s.mu.Unlock()
 		if s.chaos.strike() {
 			return errInjected
+		}
+		if c == nil && s.takeNudge() {
+			if err := emit(ctx, &cdc.Transaction{Resume: resumeAt(place)}); err != nil {
+				return err
+			}
+			continue
 		}
 		if c == nil {
 			select {

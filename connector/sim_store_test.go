@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"tailstock/connector"
-	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 )
 
@@ -32,7 +30,7 @@ type memStore struct {
 type memState struct {
 	logID    string
 	position inventory.Position
-	rows     map[string]memRow // by table, mapping and row
+	feeds    []*memFeed
 	cells    map[inventory.Cell]memCell
 	relay    connector.RelayState
 	outbox   map[int][]inventory.Cell
@@ -52,7 +50,6 @@ type memCell struct {
 
 func newMemStore(t *testing.T, c *chaos) *memStore {
 	return &memStore{t: t, chaos: c, wake: make(chan struct{}, 1), read: make(map[int]bool), state: memState{
-		rows:   make(map[string]memRow),
 		cells:  make(map[inventory.Cell]memCell),
 		outbox: make(map[int][]inventory.Cell),
 	}}
@@ -74,7 +71,7 @@ func (s *memStore) restore(b memState) {
 }
 
 func (st memState) clone() memState {
-	st.rows, st.cells, st.outbox = maps.Clone(st.rows), maps.Clone(st.cells), maps.Clone(st.outbox)
+	st.feeds, st.cells, st.outbox = st.cloneFeeds(), maps.Clone(st.cells), maps.Clone(st.outbox)
 	return st
 }
 
@@ -86,7 +83,7 @@ func (s *memStore) SourceState(context.Context, string) (connector.SourceState, 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return connector.SourceState{LogID: s.state.logID, Position: s.state.position}, nil
+	return connector.SourceState{LogID: s.state.logID, Position: s.state.position, Feeds: s.state.reports()}, nil
 }
 
 func (s *memStore) Apply(_ context.Context, b connector.Batch) (connector.Applied, error) {
@@ -105,12 +102,9 @@ func (s *memStore) Apply(_ context.Context, b connector.Batch) (connector.Applie
 	}
 	before := maps.Clone(st.cells)
 	for i := range b.Messages {
-		for _, c := range b.Messages[i].Commits {
-			for j := range c.Events {
-				st.apply(&c.Events[j])
-			}
-		}
+		st.take(&b.Messages[i].Message, s.ID())
 	}
+	st.count()
 	st.logID, st.position = b.LogID, b.Position
 	var changed []inventory.Cell
 	for cell, now := range st.cells {
@@ -128,7 +122,7 @@ func (s *memStore) Apply(_ context.Context, b connector.Batch) (connector.Applie
 	if lostAfter { // committed, and the answer never comes
 		return connector.Applied{}, errInjected
 	}
-	return connector.Applied{}, nil
+	return connector.Applied{Feeds: st.reports()}, nil
 }
 
 // wholeCommits holds a batch to promise P2: never half of a commit.
@@ -164,41 +158,6 @@ func (st *memState) enqueue(cells []inventory.Cell) {
 	if len(cells) > 0 {
 		st.nextID++
 		st.outbox[st.nextID] = cells
-	}
-}
-
-func (st *memState) apply(e *inventory.Event) {
-	feed := e.Table + "\x00" + string(e.Mapping) + "\x00"
-	if e.Op == cdc.OpTruncate {
-		for row, old := range st.rows {
-			if strings.HasPrefix(row, feed) {
-				st.move(old.contributions, -1)
-				delete(st.rows, row)
-			}
-		}
-		return
-	}
-	row := feed + string(e.Row)
-	if e.Problem != nil { // the last good contributions stay
-		st.rows[row] = memRow{st.rows[row].contributions, true}
-		return
-	}
-	st.move(st.rows[row].contributions, -1)
-	st.move(e.Contributions, +1)
-	st.rows[row] = memRow{slices.Clone(e.Contributions), false}
-}
-
-func (st *memState) move(cs []inventory.Contribution, sign int) {
-	for _, c := range cs {
-		at := inventory.Cell{SKU: c.SKU, Location: c.Location}
-		cell := st.cells[at]
-		cell.contributions += sign
-		if sign > 0 {
-			cell.quantities = cell.quantities.Plus(c.Quantities)
-		} else {
-			cell.quantities = cell.quantities.Minus(c.Quantities)
-		}
-		st.cells[at] = cell
 	}
 }
 

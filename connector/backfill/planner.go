@@ -140,12 +140,12 @@ func (p *Planner) Arrive(s *Step, c *Chunk, took time.Duration) error {
 		return nil // It was given up meanwhile.
 	}
 	to := s.from
-	to.Rows += int64(len(c.Rows))
+	to.Rows += int64(c.Read())
 	if p.plan.Keys != nil {
 		to.Listed += len(s.Request.Keys)
 		to.Done = to.Listed == len(p.plan.Keys)
 	} else {
-		to.Done = len(c.Rows) < s.Request.Limit
+		to.Done = c.Read() < s.Request.Limit
 		if !to.Done && !s.Request.Including && slices.Equal(c.Last, s.from.After) {
 			return fmt.Errorf("chunk of table %s ends at %q, where it began", p.plan.Table, c.Last)
 		}

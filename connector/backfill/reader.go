@@ -23,8 +23,8 @@ type Range struct {
 type Request struct {
 	Table cdc.TableName
 	Range
-	// Limit is the most rows to read, at least 1. A chunk with fewer rows is the
-	// last one of its range.
+	// Limit is the most rows to read, at least 1, those that Where leaves out
+	// included. A chunk of which fewer were read is the last one of its range.
 	Limit int
 	// Keys asks for rows by key instead: those that are there.
 	Keys []Key
@@ -52,14 +52,19 @@ type Chunk struct {
 	// stream brings.
 	Rows []cdc.Row
 	// Last is the key of the last row read, nil if there is none: where the next
-	// chunk of the range begins.
+	// chunk of the range begins. Rows that a condition left out count.
 	Last Key
+	// Scanned is how many rows were read where a condition left some out.
+	Scanned int
 	View View
 	// ReadAt is about when the view was taken.
 	ReadAt time.Time
 
 	keys []cdc.RowKey // of Rows, once Prepare has run
 }
+
+// Read returns how many rows were read, those that a condition left out included.
+func (c *Chunk) Read() int { return max(c.Scanned, len(c.Rows)) }
 
 // Mark is the state of the stream when a window opened: which delivered
 // transactions may still be invisible. It belongs to the adapter.

@@ -76,7 +76,7 @@ func compareAll(t testing.TB, s StockStore, log *storeLog, repair bool) connecto
 		nothing(14), nothing(15), nothing(20)))
 }
 
-var allCompared = connector.ComparedRows{Equal: 4, Different: 8, Missing: 1, Extra: 2}
+var allCompared = connector.ComparedRows{Equal: 4, Different: 8, Missing: 1, Extra: 2, Absent: 1}
 
 // testCompare: comparing finds every difference, says what both sides have, and
 // changes nothing.
@@ -144,7 +144,7 @@ func testCompareRepair(t *testing.T, create func(testing.TB) StoreDatabase) {
 	}
 	again := log.apply(t, s, log.compare(true, event(2, onHand("A", "L", 22)), event(4, onHand("A", "L", 4)), event(5),
 		event(8, onHand("C", "L", 8)), problem(9, "odd"), nothing(20)))
-	wantCompared(t, again, connector.ComparedRows{Equal: 5})
+	wantCompared(t, again, connector.ComparedRows{Equal: 5, Absent: 1})
 }
 
 // testCompareMarks: a mark that a repair makes counts at once, and what stands
@@ -208,7 +208,7 @@ func testCompareInPlace(t *testing.T, create func(testing.TB) StoreDatabase) {
 		log.commit(event(2, onHand("B", "L", 3)), event(3)),
 		log.compare(false, event(2, onHand("B", "L", 3)), event(3), event(1, onHand("A", "L", 2))),
 		log.commit(event(1)))
-	wantCompared(t, applied, connector.ComparedRows{Equal: 6, Different: 1})
+	wantCompared(t, applied, connector.ComparedRows{Equal: 6, Different: 1, Absent: 2})
 	wantTable(t, d, "levels", countedLevels, "B|L|3")
 	wantTable(t, d, "cells that are not the sum of their contributions", drifted)
 }
@@ -226,7 +226,7 @@ func testCompareTruncated(t *testing.T, create func(testing.TB) StoreDatabase) {
 		log.compare(true, event(1), event(2, onHand("B", "L", 3)), event(3, onHand("C", "L", 3))),
 		log.commit(truncate()),
 		log.compare(false, event(2), event(3)))
-	wantCompared(t, applied, connector.ComparedRows{Equal: 2, Missing: 1})
+	wantCompared(t, applied, connector.ComparedRows{Equal: 2, Missing: 1, Absent: 3})
 	wantTable(t, d, "levels", countedLevels)
 }
 

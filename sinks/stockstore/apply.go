@@ -58,7 +58,7 @@ func (s *Store) applyBatch(ctx context.Context, tx transaction, b connector.Batc
 	if err := checkFence(locked, b); err != nil {
 		return nil, err
 	}
-	w := &batchWriter{tx: tx, limit: limit, book: &feedBook{tx: tx, store: s.id, source: b.Source, feeds: locked.feeds}}
+	w := &batchWriter{tx: tx, limit: limit, censuses: &s.censuses, book: &feedBook{tx: tx, store: s.id, source: b.Source, feeds: locked.feeds}}
 	if err := w.write(ctx, b.Messages); err != nil {
 		return w, err
 	}

@@ -84,19 +84,22 @@ func (w *batchWriter) compareSlice(ctx context.Context, rows []comparedRow) erro
 	if err != nil {
 		return err
 	}
+	w.censuses.note(rows, held)
 	var described []rowChange
 	var describes []*connector.Difference
 	for i := range rows {
 		r := &rows[i]
-		drift, counts := judge(r.event, held[i])
-		if !counts {
-			continue
-		}
 		result := w.result(r.from, r.event)
-		count(&result.ComparedRows, drift)
-		if drift == "" {
+		drift := judge(r.event, held[i])
+		switch {
+		case drift == "" && r.event.Op == cdc.OpDelete:
+			result.Absent++
+			continue
+		case drift == "":
+			result.Equal++
 			continue
 		}
+		count(&result.ComparedRows, drift)
 		if len(result.Differences) < connector.MaxDifferences {
 			// Never grown: what describes points into it.
 			result.Differences = slices.Grow(result.Differences, connector.MaxDifferences-len(result.Differences))
@@ -137,37 +140,32 @@ func (w *batchWriter) readHeld(ctx context.Context, rows []comparedRow) ([]heldR
 	return held, err
 }
 
-// judge says in what a row differs, empty if in nothing, and whether it counts at
-// all: nothing is said about a row that neither side has.
-func judge(e *inventory.Event, h heldRow) (drift connector.DriftKind, counts bool) {
+// judge says in what a row differs, empty if in nothing.
+func judge(e *inventory.Event, h heldRow) connector.DriftKind {
 	unknown := h.legs == 0 && !h.problem
 	switch {
-	case e.Op == cdc.OpDelete && unknown:
-		return "", false
-	case e.Op == cdc.OpDelete:
-		return connector.DriftExtra, true
-	case e.Problem != nil && (h.problem || unknown):
-		return "", true
+	case e.Op == cdc.OpDelete && !unknown:
+		return connector.DriftExtra
+	case e.Op == cdc.OpDelete, e.Problem != nil && (h.problem || unknown):
+		return ""
 	case e.Problem != nil:
-		return connector.DriftDifferent, true
+		return connector.DriftDifferent
 	case unknown && len(e.Contributions) > 0:
-		return connector.DriftMissing, true
+		return connector.DriftMissing
 	case h.problem, h.legs != h.equal, h.legs != len(e.Contributions):
-		return connector.DriftDifferent, true
+		return connector.DriftDifferent
 	}
-	return "", true
+	return ""
 }
 
 func count(r *connector.ComparedRows, drift connector.DriftKind) {
 	switch drift {
-	case connector.DriftDifferent:
-		r.Different++
 	case connector.DriftMissing:
 		r.Missing++
 	case connector.DriftExtra:
 		r.Extra++
 	default:
-		r.Equal++
+		r.Different++
 	}
 }
 

@@ -23,6 +23,7 @@ type batchWriter struct {
 	applied connector.Applied
 	// compared are rows that wait to be compared with what is written.
 	compared comparison
+	censuses *censuses
 }
 
 // errLimit ends a trial that has written as many rows as it may.

@@ -30,6 +30,8 @@ type Store struct {
 	wake  chan struct{}
 	relay relay
 	sweep sweeper
+	// censuses are of the verifications under way.
+	censuses censuses
 
 	notify chan struct{}
 	stop   context.CancelFunc

@@ -141,13 +141,14 @@ func (a *reading) chunk(ctx context.Context, plan *chunkPlan) (*backfill.Chunk, 
 		View:   newView(moment.snapshot, a.conn.reach(moment), moment.server),
 		ReadAt: time.Now(),
 	}
+	if a.request.Where != nil {
+		return chunk, plan.readSelected(ctx, a.conn, a.request, chunk)
+	}
 	if chunk.Rows, err = plan.read(ctx, a.conn, a.request); err != nil {
 		return nil, err
 	}
 	if n := len(chunk.Rows); n > 0 {
-		for _, column := range plan.table.Key {
-			chunk.Last = append(chunk.Last, chunk.Rows[n-1][column].Text())
-		}
+		chunk.Last = plan.keyOf(chunk.Rows[n-1])
 	}
 	return chunk, nil
 }

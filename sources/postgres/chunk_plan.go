@@ -38,8 +38,8 @@ type orderColumn struct {
 	family   cdc.Type
 	// collation is the qualified name of the index's if that is another than the column's.
 	collation string
-	// less, greater, atMost and equal are the operators of the index, found by the plan's path.
-	less, greater, atMost, equal string
+	// less, greater, atMost, atLeast and equal are the operators of the index, found by the plan's path.
+	less, greater, atMost, atLeast, equal string
 }
 
 // planAge is for how long a plan is used without a look at the publication.
@@ -142,14 +142,14 @@ const orderSQL = `
 	SELECT k.indexrelid, k.attname::text, format_type(k.type, -1),
 		coalesce((SELECT quote_ident(n.nspname) || '.' || quote_ident(c.collname) FROM pg_collation c
 			JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = k.collation AND k.collation <> k.attcollation), ''),
-		o.schema, o.names[1], o.names[2], o.names[3], o.names[4],
+		o.schema, o.names[1], o.names[2], o.names[3], o.names[4], o.names[5],
 		ARRAY(SELECT quote_ident(n.nspname) FROM pg_namespace n
 			WHERE (n.oid = t.typnamespace OR quote_ident(n.nspname) = o.schema) AND NOT has_schema_privilege(n.oid, 'USAGE'))
 	FROM key k JOIN pg_type t ON t.oid = k.type AND t.typtype <> 'd',
 	LATERAL (
 		SELECT min(quote_ident(n.nspname)) AS schema, array_agg(op.oprname::text ORDER BY am.amopstrategy) AS names
 		FROM pg_opclass oc
-		JOIN pg_amop am ON am.amopfamily = oc.opcfamily AND am.amopstrategy IN (1, 2, 3, 5) AND am.amoppurpose = 's'
+		JOIN pg_amop am ON am.amopfamily = oc.opcfamily AND am.amopstrategy BETWEEN 1 AND 5 AND am.amoppurpose = 's'
 			AND am.amoplefttype = oc.opcintype AND am.amoprighttype = oc.opcintype
 		JOIN pg_operator op ON op.oid = am.amopopr JOIN pg_namespace n ON n.oid = op.oprnamespace
 		WHERE oc.oid = k.class) o
@@ -169,7 +169,7 @@ func (p *chunkPlan) readOrder(ctx context.Context, conn *pgx.Conn) error {
 	var col orderColumn
 	_, err = pgx.ForEachRow(rows, []any{
 		&index, &col.name, &col.typeName, &col.collation, &schema,
-		&col.less, &col.atMost, &col.equal, &col.greater, &closed,
+		&col.less, &col.atMost, &col.equal, &col.atLeast, &col.greater, &closed,
 	}, func() error {
 		if len(closed) > 0 {
 			return p.closedSchema(col.name, closed[0])
@@ -208,7 +208,7 @@ func (p *chunkPlan) useOneOrder() {
 	mixed := slices.ContainsFunc(p.key, func(c orderColumn) bool { return c.greater != p.key[0].greater })
 	for i := range p.key {
 		if mixed {
-			p.key[i].less, p.key[i].atMost, p.key[i].equal, p.key[i].greater = "<", "<=", "=", ">"
+			p.key[i].less, p.key[i].atMost, p.key[i].equal, p.key[i].atLeast, p.key[i].greater = "<", "<=", "=", ">=", ">"
 		}
 	}
 }

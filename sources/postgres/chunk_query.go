@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -36,7 +37,10 @@ func (p *chunkPlan) beginSQL() string {
 
 // rowsSQL returns the statement that reads the rows of r, and its parameters.
 func (p *chunkPlan) rowsSQL(r *backfill.Request) (query string, params [][]byte, err error) {
-	if r.Keys != nil {
+	switch {
+	case r.Keys != nil && r.Where != nil:
+		return "", nil, errors.New("a chunk of listed keys has no condition")
+	case r.Keys != nil:
 		return p.listSQL(r.Keys)
 	}
 	if r.Limit < 1 {
@@ -57,7 +61,11 @@ func (p *chunkPlan) rowsSQL(r *backfill.Request) (query string, params [][]byte,
 		conditions = append(conditions, condition)
 		return nil
 	}
-	if err := bound(r.After, p.key[0].greater); err != nil {
+	after := p.key[0].greater
+	if r.Including {
+		after = p.key[0].atLeast
+	}
+	if err := bound(r.After, after); err != nil {
 		return "", nil, err
 	}
 	if err := bound(r.Upto, p.key[0].atMost); err != nil {
@@ -70,7 +78,11 @@ func (p *chunkPlan) rowsSQL(r *backfill.Request) (query string, params [][]byte,
 	if len(conditions) > 0 {
 		query += " WHERE " + strings.Join(conditions, " AND ")
 	}
-	return fmt.Sprintf("%s ORDER BY %s LIMIT %d", query, p.orderSQL(""), r.Limit), params, nil
+	query = fmt.Sprintf("%s ORDER BY %s LIMIT %d", query, p.orderSQL(""), r.Limit)
+	if r.Where != nil {
+		return p.selectSQL(query, params, r.Where)
+	}
+	return query, params, nil
 }
 
 func (p *chunkPlan) columnsSQL() string {

@@ -1,0 +1,102 @@
+package connector_test
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"tailstock/connector/backfill"
+	"tailstock/connector/cdc"
+)
+
+// memView sees the first commits of a memSource.
+type memView int
+
+func (v memView) Sees(t *cdc.Transaction) bool {
+	n, err := strconv.Atoi(t.ID)
+	if err != nil {
+		panic(err)
+	}
+	return n <= int(v)
+}
+
+func (v memView) Reached(r cdc.Resume) bool { return placeOf(r) >= int(v) }
+
+func (s *memSource) Want(cdc.Wanted) {}
+
+// Mark implements backfill.Reader: every commit is visible at once.
+func (s *memSource) Mark() backfill.Mark { return nil }
+
+// Read implements backfill.Reader.
+func (s *memSource) Read(ctx context.Context, _ backfill.Mark, r backfill.Request) (*backfill.Chunk, error) {
+	if s.chaos.strike() {
+		return nil, errInjected
+	}
+	if err := pause(ctx, 3*time.Millisecond); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads = append(s.reads, r)
+	c := &backfill.Chunk{Table: s.table, View: memView(len(s.log)), ReadAt: time.Now()}
+	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
+		after, upto := bound(r.After), bound(r.Upto)
+		if r.After != nil && (id < after || id == after && !r.Including) || r.Upto != nil && id > upto {
+			continue
+		}
+		if c.Read() == r.Limit {
+			break
+		}
+		if r.Where != nil {
+			c.Scanned++
+		}
+		c.Last = backfill.Key{strconv.Itoa(id)}
+		if s.selects(id, r.Where) {
+			c.Rows = append(c.Rows, s.rows[id].image(id))
+		}
+	}
+	return c, nil
+}
+
+// selects evaluates the one form of condition that tests use: location == 'L0'.
+func (s *memSource) selects(id int, c *cdc.Condition) bool {
+	return c == nil || s.rows[id].location == c.Values[0].Text
+}
+
+func bound(k backfill.Key) int {
+	if k == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(k[0])
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// Nudge implements backfill.Reader.
+func (s *memSource) Nudge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nudged = true
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// takeNudge reports whether progress was asked for since the last time.
+func (s *memSource) takeNudge() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	nudged := s.nudged
+	s.nudged = false
+	return nudged
+}
+
+// Estimate implements backfill.Reader.
+func (s *memSource) Estimate(context.Context, cdc.TableName) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(len(s.rows)), nil
+}

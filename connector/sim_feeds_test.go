@@ -1,0 +1,169 @@
+package connector_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"tailstock/connector"
+	"tailstock/connector/cdc"
+	"tailstock/connector/inventory"
+)
+
+// memFeed is a table under one mapping, as a memStore holds it.
+type memFeed struct {
+	inventory.FeedName
+	state connector.FeedState
+	load  inventory.Position
+	rows  map[string]memRow
+}
+
+func (f *memFeed) counted() bool { return f.state != connector.FeedLoading }
+
+// take does what a message asks of the feeds.
+func (st *memState) take(m *inventory.Message, store string) {
+	switch {
+	case m.Feeds != nil:
+		st.miss(func(f *memFeed) bool { return !slices.Contains(m.Feeds, f.FeedName) })
+	case m.LoadStarted != nil && slices.Contains(m.LoadStarted.Stores, store):
+		st.miss(func(f *memFeed) bool { return f.state == connector.FeedLoading })
+		for _, name := range m.LoadStarted.Feeds {
+			st.feeds = append(st.feeds, &memFeed{name, connector.FeedLoading, m.Position, make(map[string]memRow)})
+		}
+	case m.LoadCompleted != nil:
+		for _, f := range slices.Clone(st.feeds) {
+			if f.state == connector.FeedLoading && f.load == m.LoadCompleted.Load {
+				st.flip(f)
+			}
+		}
+	case m.SourceGap != nil:
+		st.miss(func(*memFeed) bool { return true })
+	}
+	for i := range m.Commits {
+		c := &m.Commits[i]
+		for j := range c.Events {
+			st.apply(&c.Events[j], c.Load)
+		}
+	}
+}
+
+// miss makes feeds stale, and drops those that are being loaded.
+func (st *memState) miss(missed func(*memFeed) bool) {
+	for _, f := range slices.Clone(st.feeds) {
+		switch {
+		case !missed(f):
+		case f.state == connector.FeedLoading:
+			st.drop(f)
+		default:
+			f.state = connector.FeedStale
+		}
+	}
+}
+
+func (st *memState) drop(f *memFeed) {
+	st.feeds = slices.DeleteFunc(st.feeds, func(other *memFeed) bool { return other == f })
+}
+
+// flip makes f count in the place of its predecessor, of which rows with a problem
+// keep what counted last.
+func (st *memState) flip(f *memFeed) {
+	for _, old := range slices.Clone(st.feeds) {
+		if old.Table != f.Table || !old.counted() {
+			continue
+		}
+		for key, row := range f.rows {
+			if row.problem && row.contributions == nil {
+				f.rows[key] = memRow{old.rows[key].contributions, true}
+			}
+		}
+		st.drop(old)
+	}
+	f.state = connector.FeedActive
+}
+
+func (st *memState) apply(e *inventory.Event, load inventory.Position) {
+	for _, f := range st.feeds {
+		if f.Table != e.Table || f.Mapping != e.Mapping || !load.IsZero() && (f.counted() || f.load != load) {
+			continue
+		}
+		switch {
+		case e.Op == cdc.OpTruncate:
+			clear(f.rows)
+			if f.counted() {
+				f.state = connector.FeedActive
+			}
+		case e.Problem != nil: // the last good contributions stay
+			f.rows[string(e.Row)] = memRow{f.rows[string(e.Row)].contributions, true}
+		default:
+			f.rows[string(e.Row)] = memRow{slices.Clone(e.Contributions), false}
+		}
+	}
+}
+
+// count makes the cells anew of what counts. Cells that nothing contributes to any
+// more stay, empty.
+func (st *memState) count() {
+	cells := make(map[inventory.Cell]memCell, len(st.cells))
+	for at, cell := range st.cells {
+		cells[at] = memCell{updated: cell.updated}
+	}
+	for _, f := range st.feeds {
+		if !f.counted() {
+			continue
+		}
+		for _, row := range f.rows {
+			for _, c := range row.contributions {
+				at := inventory.Cell{SKU: c.SKU, Location: c.Location}
+				cell := cells[at]
+				cell.contributions++
+				cell.quantities = cell.quantities.Plus(c.Quantities)
+				cells[at] = cell
+			}
+		}
+	}
+	st.cells = cells
+}
+
+func (st *memState) reports() []connector.FeedReport {
+	var out []connector.FeedReport
+	for _, f := range st.feeds {
+		out = append(out, connector.FeedReport{FeedName: f.FeedName, State: f.state})
+	}
+	return out
+}
+
+func (st *memState) cloneFeeds() []*memFeed {
+	var out []*memFeed
+	for _, f := range st.feeds {
+		c := *f
+		c.rows = maps.Clone(f.rows)
+		out = append(out, &c)
+	}
+	return out
+}
+
+// Rebase implements connector.Store.
+func (s *memStore) Rebase(_ context.Context, r connector.Rebase) ([]connector.FeedReport, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := &s.state
+	if st.position != r.Expect || st.logID != r.ExpectLog {
+		return nil, fmt.Errorf("at %s: %w", st.position, connector.ErrFenced)
+	}
+	st.miss(func(*memFeed) bool { return true })
+	st.logID, st.position = r.LogID, r.Position
+	return st.reports(), nil
+}
+
+// Loaded implements connector.RelayStore.
+func (s *memStore) Loaded(context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.state.feeds {
+		if f.counted() {
+			return []string{"erp"}, nil
+		}
+	}
+	return nil, nil
+}
