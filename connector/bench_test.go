@@ -39,11 +39,14 @@ func (l *nullLog) Append(_ context.Context, e inventory.Envelope) (connector.Ack
 }
 
 // feedSource emits what feed gives until it gives nothing.
-type feedSource struct{ feed func() *cdc.Transaction }
+type feedSource struct {
+	scriptSource
+	feed func() *cdc.Transaction
+}
 
 var errFed = errors.New("nothing more to emit")
 
-func (s feedSource) Tail(ctx context.Context, _ cdc.Resume, emit cdc.EmitFunc) error {
+func (s *feedSource) Tail(ctx context.Context, _ cdc.Resume, emit cdc.EmitFunc) error {
 	for t := s.feed(); t != nil; t = s.feed() {
 		if err := emit(ctx, t); err != nil {
 			return err
@@ -51,15 +54,15 @@ func (s feedSource) Tail(ctx context.Context, _ cdc.Resume, emit cdc.EmitFunc) e
 	}
 	return errFed
 }
-func (feedSource) Confirm(cdc.Resume) {}
+func (*feedSource) Confirm(cdc.Resume) {}
 
-func (feedSource) Complete(context.Context, *cdc.Transaction, []*cdc.NetChange) error { return nil }
+func (*feedSource) Complete(context.Context, *cdc.Transaction, []*cdc.NetChange) error { return nil }
 
 // feed runs a capture over what feed gives.
 func feed(tb testing.TB, log *nullLog, feed func() *cdc.Transaction) {
 	tb.Helper()
 	err := connector.NewCapture(connector.CaptureConfig{
-		Source: "erp", Adapter: feedSource{feed}, Log: log, Lease: freeLease{}, Mappings: []*mapping.Mapping{binMapping(tb)},
+		Source: "erp", Adapter: &feedSource{feed: feed}, Log: log, Lease: freeLease{}, Mappings: []*mapping.Mapping{binMapping(tb)},
 		Metrics: connector.NewMetrics(nil), Logger: slog.New(slog.DiscardHandler),
 	}).Run(tb.Context(), connector.Progress{})
 	if !errors.Is(err, errFed) {
@@ -124,7 +127,7 @@ func BenchmarkDeliver(b *testing.B) {
 	b.ResetTimer()
 	err := connector.NewDeliver(connector.DeliverConfig{
 		Source: "erp", Open: func(context.Context) (connector.LogReader, error) { return log, nil }, Store: store, Reports: store,
-		Metrics: connector.NewMetrics(nil),
+		Metrics: connector.NewMetrics(nil), Logger: slog.New(slog.DiscardHandler),
 	}).Run(ctx, connector.Progress{})
 	if err != nil {
 		b.Fatal(err)
@@ -259,7 +262,7 @@ func TestMemoryOfDelivery(t *testing.T) {
 		}}
 		err := connector.NewDeliver(connector.DeliverConfig{
 			Source: "erp", Open: func(context.Context) (connector.LogReader, error) { return log, nil }, Store: store, Reports: store,
-			Metrics: connector.NewMetrics(nil),
+			Metrics: connector.NewMetrics(nil), Logger: slog.New(slog.DiscardHandler),
 		}).Run(ctx, connector.Progress{})
 		cancel()
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tailstock/connector"
+	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
@@ -162,6 +163,10 @@ type scriptSource struct {
 	from      cdc.Resume
 	confirmed []cdc.Resume
 	complete  func(rows []*cdc.NetChange) error
+	wanted    []cdc.Wanted
+	nudges    int
+	// read answers reads of chunks; nil fails them.
+	read func(context.Context, backfill.Request) (*backfill.Chunk, error)
 }
 
 func (s *scriptSource) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc) error {
@@ -185,6 +190,13 @@ func (s *scriptSource) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitF
 	}
 }
 
+// ends has Tail return err.
+func (s *scriptSource) ends(err error) {
+	ended := make(chan error, 1)
+	ended <- err
+	s.emits <- emitted{nil, ended}
+}
+
 func (s *scriptSource) Confirm(r cdc.Resume) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,6 +206,32 @@ func (s *scriptSource) Confirm(r cdc.Resume) {
 func (s *scriptSource) Complete(_ context.Context, _ *cdc.Transaction, rows []*cdc.NetChange) error {
 	return s.complete(rows)
 }
+
+func (s *scriptSource) Want(w cdc.Wanted) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted = append(s.wanted, w)
+}
+
+func (s *scriptSource) Mark() backfill.Mark { return nil }
+
+func (s *scriptSource) Read(ctx context.Context, _ backfill.Mark, r backfill.Request) (*backfill.Chunk, error) {
+	s.mu.Lock()
+	read := s.read
+	s.mu.Unlock()
+	if read == nil {
+		return nil, errInjected
+	}
+	return read(ctx, r)
+}
+
+func (s *scriptSource) Nudge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nudges++
+}
+
+func (s *scriptSource) Estimate(context.Context, cdc.TableName) (int64, error) { return 0, nil }
 
 // scriptLog is a log and its run. did tells in words what was done to it.
 type scriptLog struct {
@@ -207,6 +245,11 @@ type scriptLog struct {
 	// fail returns the error of the operation, if it is to fail.
 	fail func(operation string) error
 	keep time.Duration
+	// reports, texts and plan are what the state holds beside the log.
+	reports []connector.StoreReport
+	texts   map[inventory.MappingID][]byte
+	plan    []byte
+	rests   inventory.Position // of plan
 }
 
 func (l *scriptLog) failed(operation string) error {
@@ -305,6 +348,29 @@ func (l *scriptLog) Check(context.Context) error { return l.failed("check") }
 
 func (l *scriptLog) KeepMapping(context.Context, inventory.MappingID, []byte) error {
 	return l.failed("mapping")
+}
+
+func (l *scriptLog) Mapping(_ context.Context, id inventory.MappingID) ([]byte, error) {
+	return l.texts[id], l.failed("text")
+}
+
+func (l *scriptLog) KeepPlan(_ context.Context, plan []byte, rests inventory.Position) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.plan, l.rests = slices.Clone(plan), rests
+	return l.failed("plan")
+}
+
+func (l *scriptLog) Plan(context.Context) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.plan, l.failed("planned")
+}
+
+func (l *scriptLog) Reports() []connector.StoreReport {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.reports)
 }
 
 func (l *scriptLog) Purge(_ context.Context, keep time.Duration) (connector.Usage, error) {

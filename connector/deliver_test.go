@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ func delivered(t *testing.T, edit func(*deliverTest), f func(*deliverTest)) {
 		}
 		d.cfg = connector.DeliverConfig{
 			Source: "erp", Open: d.log.open, Store: d.store, Reports: d.store, Metrics: connector.NewMetrics(d.reg),
+			Logger: slog.New(slog.DiscardHandler),
 		}
 		if edit != nil {
 			edit(d)
@@ -191,8 +193,11 @@ type tapeStore struct {
 	state   connector.SourceState
 	applied []string
 	reports []connector.StoreReport
+	rebased []connector.Rebase
 	fail    error
 	silent  bool
+	// feeds are those that the next apply says that it left.
+	feeds []connector.FeedReport
 }
 
 func (s *tapeStore) ID() string { return "store" }
@@ -218,7 +223,29 @@ func (s *tapeStore) Apply(_ context.Context, b connector.Batch) (connector.Appli
 	}
 	s.applied = append(s.applied, strings.Join(numbers, " "))
 	s.state.LogID, s.state.Position = b.LogID, b.Position
-	return connector.Applied{Contributions: 2, Cells: 1}, nil
+	if s.feeds != nil {
+		s.state.Feeds = s.feeds
+	}
+	return connector.Applied{Contributions: 2, Cells: 1, Feeds: s.feeds}, nil
+}
+
+// Rebase leaves every feed stale.
+func (s *tapeStore) Rebase(_ context.Context, r connector.Rebase) ([]connector.FeedReport, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		return nil, s.fail
+	}
+	if r.Source != "erp" || r.Expect != s.state.Position || r.ExpectLog != s.state.LogID {
+		return nil, connector.ErrFenced
+	}
+	s.rebased = append(s.rebased, r)
+	s.state.LogID, s.state.Position = r.LogID, r.Position
+	s.state.Feeds = slices.Clone(s.state.Feeds)
+	for i := range s.state.Feeds {
+		s.state.Feeds[i].State = connector.FeedStale
+	}
+	return s.state.Feeds, nil
 }
 
 func (s *tapeStore) Report(_ context.Context, r connector.StoreReport) error {
@@ -283,21 +310,34 @@ func TestDeliverFromPurgedLog(t *testing.T) {
 	}, func(d *deliverTest) { d.wantApplied("1.5 1.6") })
 }
 
+// What is reported are the feeds as the store left them, until it says otherwise.
 func TestDeliverReportsFeeds(t *testing.T) {
 	t.Parallel()
-	feed := func(table string) inventory.FeedName { return inventory.FeedName{Table: table, Mapping: "m"} }
-	delivered(t, func(d *deliverTest) {
-		d.store.state.Feeds = []connector.FeedReport{{FeedName: feed("old"), State: connector.FeedActive}, {FeedName: feed("kept"), State: connector.FeedActive}}
-		d.log.add(inventory.Message{Position: at(1, 0), Feeds: []inventory.FeedName{feed("kept"), feed("new")}})
-	}, func(d *deliverTest) {
-		want := []connector.FeedReport{
-			{FeedName: feed("old"), State: connector.FeedStale},
-			{FeedName: feed("kept"), State: connector.FeedActive},
-			{FeedName: feed("new"), State: connector.FeedActive},
+	report := func(table string, state connector.FeedState) []connector.FeedReport {
+		return []connector.FeedReport{{FeedName: inventory.FeedName{Table: table, Mapping: "m"}, State: state}}
+	}
+	held, changed := report("bin", connector.FeedActive), report("bin", connector.FeedStale)
+	delivered(t, func(d *deliverTest) { d.store.state.Feeds = held }, func(d *deliverTest) {
+		want := func(feeds []connector.FeedReport) {
+			t.Helper()
+			synctest.Wait()
+			if got := d.store.last().Feeds; !slices.Equal(got, feeds) {
+				t.Errorf("reported %v, want %v", got, feeds)
+			}
 		}
-		if got := d.store.last().Feeds; !slices.Equal(got, want) {
-			t.Errorf("reported %v, want %v", got, want)
-		}
+		want(held)
+		d.log.add(line(1, 0, 1)...)
+		want(held)
+		d.store.mu.Lock()
+		d.store.feeds = changed
+		d.store.mu.Unlock()
+		d.log.add(line(1, 1, 1)...)
+		want(changed)
+		d.store.mu.Lock()
+		d.store.feeds = nil
+		d.store.mu.Unlock()
+		d.log.add(line(1, 2, 1)...)
+		want(changed)
 	})
 }
 
@@ -357,53 +397,109 @@ func TestAstrayReaderSeeks(t *testing.T) {
 	})
 }
 
-func TestHoleInLogHalts(t *testing.T) {
+// A hole that is still there on a second look is lost: the store goes on behind
+// it, with what counts stale, and what stands before the hole is not applied
+// without what followed it.
+func TestStoreIsTakenOverHole(t *testing.T) {
 	t.Parallel()
 	delivered(t, func(d *deliverTest) {
+		d.store.state.Feeds = activeFeed()
 		d.log.add(line(1, 0, 2)...)
-		d.log.add(entry(at(1, 3), at(1, 2), 1))
+		d.log.add(entry(at(1, 3), at(1, 2), 1), entry(at(1, 4), at(1, 3), 1))
 	}, func(d *deliverTest) {
-		err := d.end()
-		var gap *connector.LogGapError
-		if !errors.As(err, &gap) || !connector.Halts(err) {
-			t.Fatalf("got %v, want a LogGapError", err)
+		d.wantRebased(connector.Rebase{Source: "erp", LogID: "log", Position: at(1, 2)})
+		d.wantApplied("1.3 1.4")
+		if d.log.opened.Load() != 3 {
+			t.Errorf("the log was opened %d times, want a second look before the jump", d.log.opened.Load())
 		}
-		for _, text := range []string{"source erp", at(1, 1).String(), at(1, 2).String(), "empty store"} {
-			if !strings.Contains(err.Error(), text) {
-				t.Errorf("error %q does not say %q", err, text)
-			}
-		}
-		d.wantApplied() // what stands before the hole in the same read is not applied yet
-		if d.log.opened.Load() != 2 {
-			t.Errorf("the log was opened %d times, want a second look before the halt", d.log.opened.Load())
-		}
+		d.wantStale()
 	})
 }
 
-func TestLogThatStoreCannotFollowHalts(t *testing.T) {
+// Two holes are two jumps.
+func TestStoreIsTakenOverEveryHole(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) {
+		d.store.state = connector.SourceState{LogID: "log", Position: at(1, 0)}
+		d.log.add(entry(at(1, 0), at(0, 0), 1), entry(at(1, 2), at(1, 1), 1))
+	}, func(d *deliverTest) {
+		d.wantApplied("1.2")
+		d.log.add(entry(at(1, 4), at(1, 3), 1), entry(at(1, 5), at(1, 4), 1))
+		d.wantApplied("1.2", "1.4 1.5")
+		d.wantRebased(
+			connector.Rebase{Source: "erp", ExpectLog: "log", Expect: at(1, 0), LogID: "log", Position: at(1, 1)},
+			connector.Rebase{Source: "erp", ExpectLog: "log", Expect: at(1, 2), LogID: "log", Position: at(1, 3)})
+	})
+}
+
+func activeFeed() []connector.FeedReport {
+	return []connector.FeedReport{{FeedName: inventory.FeedName{Table: "bin", Mapping: "m"}, State: connector.FeedActive}}
+}
+
+// wantRebased compares the jumps of the store.
+func (d *deliverTest) wantRebased(want ...connector.Rebase) {
+	d.t.Helper()
+	synctest.Wait()
+	d.store.mu.Lock()
+	got := slices.Clone(d.store.rebased)
+	d.store.mu.Unlock()
+	if !slices.Equal(got, want) {
+		d.t.Errorf("rebased %+v, want %+v", got, want)
+	}
+	wantMetric(d.t, d.reg, "tailstock_deliver_rebases_total", float64(len(want)))
+}
+
+// wantStale wants the captures to know that the store's feeds are stale.
+func (d *deliverTest) wantStale() {
+	d.t.Helper()
+	feeds := d.store.last().Feeds
+	if len(feeds) != 1 || feeds[0].State != connector.FeedStale {
+		d.t.Errorf("reported %v, want the feed stale", feeds)
+	}
+}
+
+func TestStoreIsTakenToLogThatItCannotFollow(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		edit func(*deliverTest)
-		text string
+		want connector.Rebase
 	}{
-		"another log": {func(d *deliverTest) { d.store.state.LogID = "earlier" }, "filled from log earlier"},
+		"another log": {func(d *deliverTest) {
+			d.store.state = connector.SourceState{LogID: "earlier", Position: at(9, 9)}
+			d.log.add(entry(at(1, 5), at(0, 0), 1))
+		}, connector.Rebase{Source: "erp", ExpectLog: "earlier", Expect: at(9, 9), LogID: "log"}},
+		"another log, purged": {func(d *deliverTest) {
+			d.store.state = connector.SourceState{LogID: "earlier", Position: at(9, 9)}
+			d.log.first = 5
+			d.log.add(line(1, 5, 1)...)
+		}, connector.Rebase{Source: "erp", ExpectLog: "earlier", Expect: at(9, 9), LogID: "log", Position: at(1, 4)}},
 		"purged": {func(d *deliverTest) {
 			d.log.first = 5
 			d.log.add(line(1, 5, 1)...)
-		}, "oldest message follows " + at(1, 4).String()},
+		}, connector.Rebase{Source: "erp", LogID: "log", Position: at(1, 4)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			delivered(t, tt.edit, func(d *deliverTest) {
-				err := d.end()
-				var gap *connector.LogGapError
-				if !errors.As(err, &gap) || !strings.Contains(err.Error(), tt.text) {
-					t.Errorf("got %v, want a LogGapError that says %q", err, tt.text)
-				}
-				d.wantApplied()
+			delivered(t, func(d *deliverTest) {
+				tt.edit(d)
+				d.store.state.Feeds = activeFeed()
+			}, func(d *deliverTest) {
+				d.wantRebased(tt.want)
+				d.wantApplied("1.5")
+				d.wantStale()
 			})
 		})
 	}
+}
+
+func TestStoreThatCannotBeRebased(t *testing.T) {
+	t.Parallel()
+	delivered(t, func(d *deliverTest) { d.store.fail, d.store.state.LogID = errInjected, "earlier" }, func(d *deliverTest) {
+		if err := d.end(); !errors.Is(err, errInjected) || !strings.Contains(err.Error(), "rebase the store") {
+			t.Errorf("got %v", err)
+		}
+		d.wantApplied()
+	})
 }
 
 func TestIdleReaderLooksAtLog(t *testing.T) {
@@ -447,11 +543,11 @@ func TestIdleReaderLooksAtLog(t *testing.T) {
 	})
 	t.Run("another log", func(t *testing.T) {
 		t.Parallel()
-		idle(t, func(d *deliverTest) { d.log.change(func() { d.log.id = "other" }) }, func(d *deliverTest) {
-			var gap *connector.LogGapError
-			if err := d.end(); !errors.As(err, &gap) {
-				t.Errorf("got %v, want a LogGapError", err)
-			}
+		idle(t, func(d *deliverTest) {
+			d.log.change(func() { d.log.id, d.log.messages = "other", []inventory.Message{entry(at(3, 0), at(0, 0), 1)} })
+		}, func(d *deliverTest) {
+			d.wantRebased(connector.Rebase{Source: "erp", ExpectLog: "log", Expect: at(1, 2), LogID: "other"})
+			d.wantApplied("1.0 1.1 1.2", "3.0")
 		})
 	})
 	t.Run("message under way", func(t *testing.T) {
@@ -534,19 +630,13 @@ func TestBatchesAreBounded(t *testing.T) {
 
 func TestDeliverFails(t *testing.T) {
 	t.Parallel()
-	conflict := &connector.MappingConflictError{Source: "erp", Table: "public.bin", Held: "aaaa", Offered: "bbbb"}
-	for _, want := range []error{errInjected, connector.ErrFenced, conflict} {
+	for _, want := range []error{errInjected, connector.ErrFenced} {
 		delivered(t, func(d *deliverTest) { d.store.fail = want; d.log.add(line(1, 0, 1)...) }, func(d *deliverTest) {
 			err := d.end()
 			if !errors.Is(err, want) || !strings.Contains(err.Error(), "apply log of source erp after") {
 				t.Errorf("got %v, want %v", err, want)
 			}
 		})
-	}
-	for _, text := range []string{"aaaa", "bbbb", "public.bin", "put the old mapping back"} {
-		if !strings.Contains(conflict.Error(), text) {
-			t.Errorf("error %q does not say %q", conflict, text)
-		}
 	}
 }
 

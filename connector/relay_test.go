@@ -22,6 +22,7 @@ import (
 type relayTest struct {
 	t      *testing.T
 	reg    *prometheus.Registry
+	cfg    connector.RelayConfig
 	store  *outbox
 	levels *levelTape
 	cancel context.CancelFunc
@@ -38,14 +39,15 @@ func relayed(t *testing.T, edit func(*relayTest), f func(*relayTest)) {
 		place := connector.Place{Stream: "levels", Session: 5, Sequence: 40}
 		r.store.state = connector.RelayState{Session: 6, Place: place}
 		r.levels.tail = connector.LevelsTail{Stream: "levels", Sequence: 40, Session: 5, First: 30, After: 4, LastSession: 6}
+		r.cfg = connector.RelayConfig{
+			Store: r.store, Levels: r.levels, Metrics: connector.NewMetrics(r.reg), Log: slog.New(slog.DiscardHandler),
+		}
 		if edit != nil {
 			edit(r)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		r.cancel = cancel
-		relay := connector.NewRelay(connector.RelayConfig{
-			Store: r.store, Levels: r.levels, Metrics: connector.NewMetrics(r.reg), Log: slog.New(slog.DiscardHandler),
-		})
+		relay := connector.NewRelay(r.cfg)
 		go func() { r.result <- relay.Run(ctx, connector.Progress{}) }()
 		synctest.Wait()
 		f(r)
@@ -78,6 +80,7 @@ type outbox struct {
 	wake    chan struct{}
 	fail    func(operation string) error
 	asked   atomic.Int64
+	loaded  []string
 }
 
 func (o *outbox) failed(operation string) error {
@@ -91,6 +94,12 @@ func (o *outbox) RelayState(context.Context) (connector.RelayState, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.state, o.failed("state")
+}
+
+func (o *outbox) Loaded(context.Context) ([]string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.loaded, o.failed("loaded")
 }
 
 func (o *outbox) BeginSession(_ context.Context, s connector.SessionStart) error {
@@ -334,25 +343,55 @@ func TestRelayPollsAndChecks(t *testing.T) {
 	})
 }
 
-func TestRelayWaitsForStore(t *testing.T) {
+// Nothing is published for the first time before every source was loaded: nobody
+// is to see the stock of some without that of the others.
+func TestRelayWaitsForFirstLoads(t *testing.T) {
 	t.Parallel()
-	relayed(t, func(r *relayTest) { r.store.state.Waiting = "the load of erp" }, func(r *relayTest) {
+	fresh := func(r *relayTest) {
+		r.cfg.Sources = []string{"erp", "wms"}
+		r.store.state = connector.RelayState{}
+		r.store.loaded = []string{"wms"}
+	}
+	relayed(t, fresh, func(r *relayTest) {
 		later(time.Minute)
 		if len(r.store.begun) > 0 {
-			t.Error("a session began while the store waits")
+			t.Error("a session began before source erp was loaded")
 		}
 		r.store.mu.Lock()
-		r.store.state.Waiting = ""
+		r.store.loaded = []string{"another", "erp", "wms"}
 		r.store.mu.Unlock()
 		later(2 * time.Second)
 		if len(r.store.begun) != 1 {
-			t.Error("no session began when the store was ready")
+			t.Error("no session began when the sources were loaded")
 		}
 	})
-	relayed(t, func(r *relayTest) { r.store.state.Waiting = "the load of erp" }, func(r *relayTest) {
+	relayed(t, fresh, func(r *relayTest) {
 		r.cancel()
 		if err := r.end(); err != nil {
 			t.Errorf("got %v, want nil", err)
+		}
+	})
+	relayed(t, func(r *relayTest) {
+		fresh(r)
+		r.store.fail = func(o string) error {
+			if o == "loaded" {
+				return errInjected
+			}
+			return nil
+		}
+	}, func(r *relayTest) {
+		if err := r.end(); !errors.Is(err, errInjected) || !strings.Contains(err.Error(), "read which sources are loaded") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// What was published once goes on, even if a source is new or was dropped since.
+func TestRelayThatPublishedDoesNotWait(t *testing.T) {
+	t.Parallel()
+	relayed(t, func(r *relayTest) { r.cfg.Sources = []string{"new"} }, func(r *relayTest) {
+		if len(r.store.begun) != 1 {
+			t.Error("no session began")
 		}
 	})
 }

@@ -175,8 +175,6 @@ func TestHalts(t *testing.T) {
 	}{
 		{errInjected, false},
 		{&cdc.GapError{}, true},
-		{&connector.LogGapError{}, true},
-		{&connector.MappingConflictError{}, true},
 		{&connector.RejectError{}, true},
 		{&cdc.SetupError{}, false}, // goes away once an operator has acted
 		{connector.ErrFenced, false},
