@@ -56,6 +56,7 @@ func (c *Capture) Run(ctx context.Context, progress Progress) error {
 		return drained(ctx, err)
 	}
 	defer run.Close() //nolint:errcheck // what is in flight is settled, or the next run settles it
+	failpoint.Hit("capture.begun")
 	c.cfg.Metrics.runs.WithLabelValues(c.cfg.Source).Inc()
 	start := run.Start()
 	progress.Set("run", start.Run)
