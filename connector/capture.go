@@ -109,6 +109,7 @@ func (c *Capture) once(ctx context.Context, progress Progress) error {
 		return drained(ctx, err)
 	}
 	defer run.Close() //nolint:errcheck // what is in flight is settled, or the next run settles it
+	failpoint.Hit("capture.begun")
 	mappings, err := c.mappings(ctx, run)
 	if err != nil {
 		return drained(ctx, err)

@@ -40,7 +40,7 @@ func (r result) expect(t *testing.T, code int, texts ...string) {
 
 func TestCommandsWithoutServers(t *testing.T) {
 	t.Parallel()
-	binary := testenv.Binary(t, "failpoint")
+	binary := testenv.Binary(t, buildTags...)
 	command := func(args ...string) result { return runBinary(t, binary, nil, args...) }
 	command("version").expect(t, 0, "tailstock ", "go1.")
 	var version struct{ Version, Go, Platform string }
@@ -75,7 +75,7 @@ func TestBashCompletion(t *testing.T) {
 		t.Skip("bash is not installed")
 	}
 	dir := t.TempDir()
-	if err := os.Symlink(testenv.Binary(t, "failpoint"), filepath.Join(dir, "tailstock")); err != nil {
+	if err := os.Symlink(testenv.Binary(t, buildTags...), filepath.Join(dir, "tailstock")); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), bash, "-euc", `tailstock completion bash | bash -n; tailstock __complete le ""; tailstock __complete le`)

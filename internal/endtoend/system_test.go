@@ -56,7 +56,7 @@ func newSystem(t *testing.T, external bool, source ...func(*privateserver.Postgr
 		store:  testenv.Postgres(t),
 		redis:  testenv.Redis(t, func(o *privateserver.RedisOptions) { o.AppendOnly = true }),
 		dir:    t.TempDir(),
-		binary: testenv.Binary(t, "failpoint"),
+		binary: testenv.Binary(t, buildTags...),
 		listen: testenv.Address(t),
 		tables: erpTables,
 	}
