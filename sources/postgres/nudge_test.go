@@ -76,11 +76,16 @@ func TestNudge(t *testing.T) {
 	if !atLeast(got, position(token)) {
 		t.Errorf("progress to %s, before %s", got, token)
 	}
+	began := time.Now()
 	for range 20 {
 		s.Nudge()
 		if r := next(t, progress); !atLeast(r, position(got)) {
 			t.Fatalf("progress back from %s to %s", got, r)
 		}
+	}
+	// Now and then the server says something of its own accord.
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("20 nudges took %v", took)
 	}
 }
 
