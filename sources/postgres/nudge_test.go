@@ -105,10 +105,17 @@ func TestNudgeAtStart(t *testing.T) {
 	testenv.Eventually(t, patience, func() bool { return sessions() == "0" }, sessions)
 	progress := progressing(t, s, token)
 	began := time.Now()
-	testenv.Eventually(t, patience, func() bool {
-		s.Nudge()
-		return sessions() != "0"
-	}, nil)
+	var connected atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for !connected.Load() {
+			s.Nudge()
+		}
+	}()
+	testenv.Eventually(t, patience, func() bool { return sessions() != "0" }, nil)
+	connected.Store(true)
+	<-done
 	if r := next(t, progress); !atLeast(r, position(token)) {
 		t.Errorf("progress to %s, before %s", r, token)
 	}
