@@ -242,6 +242,27 @@ func TestMarkAfterRestart(t *testing.T) {
 	}
 }
 
+// TestMarkAtFirstToken: a load may begin with the first thing that Tail emits.
+func TestMarkAtFirstToken(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, plainStock+`; INSERT INTO stock VALUES (1, 1)`, "stock")
+	s := db.source(db.config(), "public.stock: qty")
+	enough := errors.New("enough")
+	err := s.Tail(t.Context(), "", func(ctx context.Context, _ *cdc.Transaction) error {
+		c, err := s.Read(ctx, s.Mark(), backfill.Request{Table: public("stock"), Limit: 10})
+		if err != nil {
+			return err
+		}
+		if got := fmt.Sprint(joined(c.Rows)); got != "[1|1]" {
+			t.Errorf("read %s", got)
+		}
+		return enough
+	})
+	if !errors.Is(err, enough) {
+		t.Error(err)
+	}
+}
+
 // TestChunkFromElsewhere refuses to read from another server than the stream's.
 func TestChunkFromElsewhere(t *testing.T) {
 	t.Parallel()
