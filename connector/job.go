@@ -70,6 +70,25 @@ type JobPace struct {
 	MaxLag time.Duration `json:"max_lag,omitempty"`
 }
 
+// JobPlan is what a job would do.
+type JobPlan struct {
+	Source string  `json:"source"`
+	Kind   JobKind `json:"kind"`
+	// Rows is about how many rows would be read, Chunks about in how many pieces.
+	Rows   int64 `json:"rows"`
+	Chunks int64 `json:"chunks"`
+	// Part says that only a part of the tables would be read, and nobody knows how
+	// large it is: Rows are those of the whole tables.
+	Part   bool        `json:"part,omitempty"`
+	Tables []TablePlan `json:"tables"`
+}
+
+// TablePlan is one table of a JobPlan.
+type TablePlan struct {
+	Table string `json:"table"`
+	Rows  int64  `json:"rows"`
+}
+
 // JobStatus is a job as it stands, for people.
 type JobStatus struct {
 	ID     string   `json:"id"`

@@ -202,7 +202,7 @@ func (l *loader) cancel(j *job) error {
 	case j.started():
 		l.yield() // stores must be told
 	default:
-		l.over(context.Background(), j, JobCancelled)
+		l.over(j, JobCancelled)
 	}
 	return nil
 }
@@ -242,13 +242,13 @@ func (l *loader) anotherStarted(j *job) bool {
 }
 
 // over forgets j, which ended in the given state.
-func (l *loader) over(ctx context.Context, j *job, state JobState) {
+func (l *loader) over(j *job, state JobState) {
 	l.jobs = slices.DeleteFunc(l.jobs, func(other *job) bool { return other == j })
 	l.changed = true
 	s := j.status(l.s.c.cfg.Source)
 	s.State, s.Ended, s.Waits = state, time.Now(), ""
 	l.s.c.jobs.over(s)
-	l.s.c.cfg.Logger.InfoContext(ctx, string(j.kind)+" "+string(state), "job", j.id, "load", s.Load, "rows", s.Rows,
+	l.s.c.cfg.Logger.Info("job over", "job", j.id, "kind", string(j.kind), "state", string(state), "load", s.Load, "rows", s.Rows,
 		"took", s.Ended.Sub(j.asked).Round(time.Millisecond))
 }
 

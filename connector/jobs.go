@@ -92,37 +92,66 @@ func (j *Jobs) List() []JobStatus {
 // the job is durable. It fails with ErrNotCapturing while there is no run.
 func (j *Jobs) Start(ctx context.Context, spec JobSpec) (JobStatus, error) {
 	id := j.newID(time.Now())
-	var job *job
-	var mark backfill.Mark
-	err := j.do(ctx, false, func(l *loader) (err error) {
-		job, err = l.newAsked(id, &spec)
-		mark = l.s.c.cfg.Adapter.Mark()
-		return err
-	})
-	if err != nil {
-		return JobStatus{}, err
-	}
-	if err := j.probe(ctx, job, mark); err != nil {
+	if _, _, err := j.try(ctx, id, &spec); err != nil {
 		return JobStatus{}, err
 	}
 	var status JobStatus
-	err = j.do(ctx, true, func(l *loader) (err error) {
+	err := j.do(ctx, true, func(l *loader) error {
 		// Another run may have begun meanwhile.
-		if job, err = l.newAsked(id, &spec); err == nil {
+		job, err := l.newAsked(id, &spec)
+		if err == nil {
 			l.add(job)
 			status = job.status(j.source)
 		}
 		return err
 	})
-	return status, err
+	if err != nil {
+		return JobStatus{}, err
+	}
+	return status, nil
 }
 
-// probe reads the first row of every table of job.
-func (j *Jobs) probe(ctx context.Context, job *job, mark backfill.Mark) error {
-	l := j.current()
-	if l == nil {
-		return ErrNotCapturing
+// Plan says what a job would do, and fails as Start would.
+func (j *Jobs) Plan(ctx context.Context, spec JobSpec) (JobPlan, error) {
+	job, l, err := j.try(ctx, "", &spec)
+	if err != nil {
+		return JobPlan{}, err
 	}
+	p := JobPlan{Source: j.source, Kind: job.kind, Part: job.from != nil || job.to != nil}
+	for _, t := range job.tables {
+		rows, err := l.s.c.cfg.Adapter.Estimate(ctx, t.table)
+		if err != nil {
+			return JobPlan{}, err
+		}
+		p.Tables = append(p.Tables, TablePlan{t.name, rows})
+		p.Rows += rows
+		p.Chunks += rows/chunkRows + 1
+	}
+	return p, nil
+}
+
+// try makes a job and reads its first rows, and returns it with the loader that
+// may do it.
+func (j *Jobs) try(ctx context.Context, id string, spec *JobSpec) (*job, *loader, error) {
+	type tried struct {
+		job  *job
+		l    *loader
+		mark backfill.Mark
+	}
+	var t tried
+	err := j.do(ctx, false, func(l *loader) error {
+		job, err := l.newAsked(id, spec)
+		t = tried{job, l, l.s.c.cfg.Adapter.Mark()}
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return t.job, t.l, t.l.probe(ctx, t.job, t.mark)
+}
+
+// probe reads the first row of every table of job. For any goroutine.
+func (l *loader) probe(ctx context.Context, job *job, mark backfill.Mark) error {
 	var probed []cdc.TableName
 	for _, t := range job.tables {
 		if slices.Contains(probed, t.table) {

@@ -189,7 +189,7 @@ func (l *loader) advance(ctx context.Context, reached cdc.Resume) error {
 		return l.leave(ctx)
 	case jobEnding:
 		if l.s.out.acknowledged(l.job.ends) {
-			l.finish(ctx)
+			l.finish()
 		}
 	}
 	return nil
@@ -265,7 +265,7 @@ func (l *loader) take(r *chunkResult) error {
 		l.s.c.cfg.Logger.Warn("a chunk could not be read, will retry", "table", t.name, "error", r.err, "after", t.delay)
 		l.s.c.cfg.Metrics.chunkFailures.WithLabelValues(l.s.c.cfg.Source).Inc()
 		l.changed = true
-		return nil
+		return nil //nolint:nilerr // it is read again, and people are told
 	}
 	t.delay, t.trouble = 0, ""
 	if err := t.planner.Arrive(r.step, r.chunk, r.took); err != nil {
@@ -458,7 +458,7 @@ func (l *loader) applied() inventory.Position {
 func (l *loader) end(ctx context.Context) error {
 	body := l.job.ending(l.s.c.cfg.Source)
 	if body == nil {
-		l.finish(ctx)
+		l.finish()
 		return nil
 	}
 	at, err := l.s.out.control(ctx, body)
@@ -485,7 +485,7 @@ func (l *loader) leave(ctx context.Context) error {
 }
 
 // finish forgets the current job, which is over.
-func (l *loader) finish(ctx context.Context) {
+func (l *loader) finish() {
 	j := l.job
 	state := JobCompleted
 	if j.cancelled {
@@ -500,7 +500,7 @@ func (l *loader) finish(ctx context.Context) {
 	if j.kind == JobLoad && state == JobCompleted {
 		l.s.c.cfg.Metrics.loads.WithLabelValues(l.s.c.cfg.Source).Inc()
 	}
-	l.over(ctx, j, state)
+	l.over(j, state)
 	l.job, l.placed, l.unapplied = nil, nil, nil
 	l.wakeAt(time.Now())
 }

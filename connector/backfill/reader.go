@@ -56,7 +56,7 @@ type Chunk struct {
 	Last Key
 	// Scanned is how many rows were read where a condition left some out.
 	Scanned int
-	View View
+	View    View
 	// ReadAt is about when the view was taken.
 	ReadAt time.Time
 

@@ -50,8 +50,9 @@ func (n *node) condition() (*cdc.Condition, *fault) {
 		return n.compared()
 	case opIn:
 		return n.listed()
+	default:
+		return nil, faultAt(n.at, "a condition for the source compares columns with literals, joined with and, or, not")
 	}
-	return nil, faultAt(n.at, "a condition for the source compares columns with literals, joined with and, or, not")
 }
 
 // joined joins the conditions of n's operands.
@@ -111,8 +112,9 @@ func (n *node) literal() (cdc.Literal, *fault) {
 		return cdc.Literal{Type: cdc.TypeDecimal, Text: string(n.number.Append(nil))}, nil
 	case opBool:
 		return cdc.Literal{Type: cdc.TypeBool, Text: string(n.canonical(nil))}, nil
+	default:
+		return cdc.Literal{}, faultAt(n.at, "must be a literal: a number, a text in quotes, true or false")
 	}
-	return cdc.Literal{}, faultAt(n.at, "must be a literal: a number, a text in quotes, true or false")
 }
 
 // mirrored is the operator that means the same with its operands exchanged.

@@ -18,9 +18,10 @@ type Role string
 const (
 	// RoleDaemon may do everything.
 	RoleDaemon Role = "daemon"
-	// RoleOperator may do everything but append to logs and publish levels.
+	// RoleOperator may do everything but append to logs, publish levels and answer
+	// for a daemon on the control plane. It may ask there for anything.
 	RoleOperator Role = "operator"
-	// RoleReader may only read levels: by subscription as they change, and by
+	// RoleReader may only read levels, and ask daemons for nothing: by subscription as they change, and by
 	// direct get as they stand. It makes no consumers, because JetStream lets the
 	// maker of one choose any subject for its deliveries, state included.
 	RoleReader Role = "reader"
@@ -100,7 +101,8 @@ func users(keys map[Role]string, n names) []*server.NkeyUser {
 	return []*server.NkeyUser{
 		{Nkey: keys[RoleDaemon]},
 		{Nkey: keys[RoleOperator], Permissions: &server.Permissions{
-			Publish: &server.SubjectPermission{Deny: []string{n.logSubjectPrefix() + ".>", n.levelPrefix() + ".>"}},
+			Publish:   &server.SubjectPermission{Deny: []string{n.logSubjectPrefix() + ".>", n.levelPrefix() + ".>"}},
+			Subscribe: &server.SubjectPermission{Deny: []string{n.controlPrefix() + ".>"}},
 		}},
 		{Nkey: keys[RoleReader], Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Allow: []string{

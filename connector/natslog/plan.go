@@ -70,7 +70,8 @@ func (r *run) holdsRecord(ctx context.Context) error {
 	return nil
 }
 
-// Plan returns the kept plan if the log holds the message that it rests on.
+// Plan returns the kept plan unless the log lost the message that it rests on. One
+// that was purged was durable: a plan may rest for longer than messages are kept.
 func (r *run) Plan(ctx context.Context) ([]byte, error) {
 	var record planRecord
 	held, err := r.state.read(ctx, planKey(r.log.source), &record)
@@ -88,7 +89,13 @@ func (r *run) Plan(ctx context.Context) ([]byte, error) {
 	find := finder{r.nc, r.stream, r.subject}
 	_, err = find.exact(ctx, rests, 0, info.State.FirstSeq, info.State.LastSeq)
 	if errors.Is(err, errNoMessage) {
-		return nil, nil
+		oldest, oldestErr := find.at(ctx, info.State.FirstSeq)
+		if purged := oldestErr == nil && !oldest.Previous.Before(rests); purged {
+			return record.Plan, nil
+		}
+		if err = oldestErr; err == nil || errors.Is(err, errNoMessage) {
+			return nil, nil
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/internal/testenv"
@@ -187,39 +189,30 @@ func TestFirstTokenIsBehindTheVisible(t *testing.T) {
 // that ran when it began.
 func (db *database) slotBehindInvisible(t *testing.T) (release func()) {
 	t.Helper()
-	stages := []string{"CREATE TABLE first ()", "CREATE TABLE second ()"}
-	first, second, maker := connect(t, db.dsn), connect(t, db.dsn), connect(t, db.dsn)
-	waits := func(pid uint32) func() bool {
-		return func() bool {
-			return db.value(`SELECT count(*)::text FROM pg_locks l JOIN pg_locks h ON h.transactionid = l.transactionid AND h.granted
-				WHERE l.pid = $1::int AND NOT l.granted AND h.pid = $2::int`, fmt.Sprint(maker.PgConn().PID()), fmt.Sprint(pid)) == "1"
+	first, second := connect(t, db.dsn), connect(t, db.dsn)
+	exec := func(conn *pgx.Conn, sql string) {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
 		}
 	}
-	ctx := t.Context()
-	if _, err := first.Exec(ctx, "BEGIN; "+stages[0]); err != nil {
-		t.Fatal(err)
+	exec(first, "BEGIN; CREATE TABLE first ()")
+	maker := db.background(`SELECT pg_create_logical_replication_slot('` + db.name + `', 'pgoutput')`)
+	waitsFor := func(conn *pgx.Conn) func() bool {
+		return func() bool {
+			return db.value(`SELECT count(*)::text FROM pg_locks l JOIN pg_locks h ON h.transactionid = l.transactionid AND h.granted
+				WHERE l.pid = $1::int AND NOT l.granted AND h.pid = $2::int`, maker, fmt.Sprint(conn.PgConn().PID())) == "1"
+		}
 	}
-	made := make(chan error, 1)
-	go func() {
-		_, err := maker.Exec(ctx, `SELECT pg_create_logical_replication_slot('`+db.name+`', 'pgoutput')`)
-		made <- err
-	}()
-	testenv.Eventually(t, patience, waits(first.PgConn().PID()), nil)
-	if _, err := second.Exec(ctx, "BEGIN; "+stages[1]); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := first.Exec(ctx, "ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
-	testenv.Eventually(t, patience, waits(second.PgConn().PID()), nil)
+	testenv.Eventually(t, patience, waitsFor(first), nil)
+	exec(second, "BEGIN; CREATE TABLE second ()")
+	exec(first, "ROLLBACK")
+	testenv.Eventually(t, patience, waitsFor(second), nil)
 	release = db.hang()
 	db.hung(`UPDATE stock SET qty = 2`)
-	if _, err := second.Exec(ctx, "ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-made; err != nil {
-		t.Fatal(err)
-	}
+	exec(second, "ROLLBACK")
+	testenv.Eventually(t, patience, func() bool {
+		return db.value(`SELECT count(*)::text FROM pg_replication_slots WHERE slot_name = $1 AND confirmed_flush_lsn IS NOT NULL AND NOT active`, db.name) == "1"
+	}, nil)
 	return release
 }
 

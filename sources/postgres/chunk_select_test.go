@@ -11,19 +11,14 @@ import (
 
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
-	"tailstock/connector/mapping"
 	"tailstock/sources/postgres"
 )
 
 // selectedKeys reads a table to its end in chunks of limit rows, and returns the
 // keys of those that the condition selects, and how many rows were looked at.
-func selectedKeys(t testing.TB, s *postgres.Source, table, where string, limit int) (keys []string, scanned int) {
+func selectedKeys(t testing.TB, s *postgres.Source, table string, where *cdc.Condition, limit int) (keys []string, scanned int) {
 	t.Helper()
-	condition, err := mapping.ParseCondition(where)
-	if err != nil {
-		t.Fatalf("%s: %v", where, err)
-	}
-	r := backfill.Request{Table: public(table), Limit: limit, Where: condition}
+	r := backfill.Request{Table: public(table), Limit: limit, Where: where}
 	for {
 		c := chunk(t, s, r)
 		for _, row := range c.Rows {
@@ -37,7 +32,7 @@ func selectedKeys(t testing.TB, s *postgres.Source, table, where string, limit i
 	}
 }
 
-// TestSelectedRows holds what an operator's expression selects to a query written
+// TestSelectedRows holds what a condition selects to a query written
 // by hand, however the table is cut into chunks.
 func TestSelectedRows(t *testing.T) {
 	t.Parallel()
@@ -48,34 +43,38 @@ func TestSelectedRows(t *testing.T) {
 			date '2020-01-01' + i, (ARRAY['low', 'high'])[1 + i % 2]::mood FROM generate_series(1, 60) i`, "w")
 	s := db.source(db.config(), "public.w: n f s b u d m")
 	tail(t, s, "").started()
-	for _, c := range []struct{ where, sql string }{
-		{"n > 1", "n > 1"},
-		{"2 >= n", "n <= 2"},
-		{"id == 12.0", "id = 12"},
-		{"id != 12", "id <> 12"},
-		{"id < 0.5", "id < 0.5"},
-		{"f == 2.25", "f = 2.25"},
-		{"id in [1, 2, 99]", "id in (1, 2, 99)"},
-		{"s == null", "s is null"},
-		{"s != null and n != null", "s is not null and n is not null"},
-		{`s == 'it\'s'`, "s = 'it''s'"},
-		{"s in ['$1', ' x; DROP TABLE w --']", "s in ('$1', ' x; DROP TABLE w --')"},
-		{"b", "b"},
-		{"not b", "not b"},
-		{"not (b or n > 1)", "not (b or n > 1)"},
-		{"b == false or s == 'a' and id > 30", "b = false or (s = 'a' and id > 30)"},
-		{"u == '00000000-0000-0000-0000-000000000012'", "u = '00000000-0000-0000-0000-000000000012'"},
-		{"d >= '2020-02-01'", "d >= '2020-02-01'"},
-		{"m == 'high'", "m = 'high'"},
+	equal, greater := cdc.ConditionEqual, cdc.ConditionGreater
+	for _, c := range []struct {
+		where *cdc.Condition
+		sql   string
+	}{
+		{tests(greater, "n", number("1")), "n > 1"},
+		{tests(cdc.ConditionNotEqual, "id", number("12")), "id <> 12"},
+		{tests(equal, "f", number("2.25")), "f = 2.25"},
+		{tests(cdc.ConditionIn, "id", number("1"), number("2"), number("99")), "id in (1, 2, 99)"},
+		{tests(cdc.ConditionNull, "s"), "s is null"},
+		{tests(equal, "s", text("it's")), "s = 'it''s'"},
+		{tests(cdc.ConditionIn, "s", text("$1"), text(" x; DROP TABLE w --")), "s in ('$1', ' x; DROP TABLE w --')"},
+		{joins(cdc.ConditionNot, tests(equal, "b", truth("true"))), "not b"},
+		{joins(cdc.ConditionNot, joins(cdc.ConditionOr, tests(equal, "b", truth("true")), tests(greater, "n", number("1")))), "not (b or n > 1)"},
+		{
+			joins(cdc.ConditionOr, tests(equal, "b", truth("false")),
+				joins(cdc.ConditionAnd, tests(equal, "s", text("a")), tests(greater, "id", number("30")))), "b = false or (s = 'a' and id > 30)",
+		},
+		{tests(equal, "u", text("00000000-0000-0000-0000-000000000012")), "u = '00000000-0000-0000-0000-000000000012'"},
+		{tests(cdc.ConditionGreaterEqual, "d", text("2020-02-01")), "d >= '2020-02-01'"},
+		{tests(equal, "m", text("high")), "m = 'high'"},
+		{tests(equal, "id", number("60")), "id = 60"},
+		{tests(equal, "id", number("61")), "id = 61"},
 	} {
 		want := db.selected("SELECT id FROM w WHERE " + c.sql + " ORDER BY id")
 		for _, limit := range []int{1, 7, 100} {
 			got, scanned := selectedKeys(t, s, "w", c.where, limit)
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s in chunks of %d (-want +got):\n%s", c.where, limit, diff)
+				t.Errorf("%s in chunks of %d (-want +got):\n%s", c.sql, limit, diff)
 			}
 			if scanned != 60 {
-				t.Errorf("%s in chunks of %d: %d rows looked at, want 60", c.where, limit, scanned)
+				t.Errorf("%s in chunks of %d: %d rows looked at, want 60", c.sql, limit, scanned)
 			}
 		}
 	}
@@ -104,10 +103,9 @@ func TestConditionNames(t *testing.T) {
 	t.Cleanup(func() { _ = s.Close() })
 	tail(t, s, "").started()
 	for i, n := range names {
-		where := "`" + n + "` == 'yes'"
-		got, _ := selectedKeys(t, s, "w", where, 3)
+		got, _ := selectedKeys(t, s, "w", tests(cdc.ConditionEqual, n, text("yes")), 3)
 		if diff := cmp.Diff([]string{fmt.Sprint(i)}, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", where, diff)
+			t.Errorf("column %s (-want +got):\n%s", n, diff)
 		}
 	}
 }

@@ -116,6 +116,7 @@ func TestPartitionedChunkWaitsForDDL(t *testing.T) {
 		INSERT INTO bin SELECT i, i FROM generate_series(0, 19) i`, "bin")
 	s := db.source(db.config(), "public.bin: qty")
 	tail(t, s, "").started()
+	chunk(t, s, backfill.Request{Table: public("bin"), Limit: 1}) // so that how to read it is known
 	locker := connect(t, db.dsn)
 	if _, err := locker.Exec(t.Context(), "BEGIN; ALTER TABLE bin_b ALTER qty SET NOT NULL; TRUNCATE bin_b; INSERT INTO bin VALUES (15, 99)"); err != nil {
 		t.Fatal(err)

@@ -22,25 +22,75 @@ import (
 // are streamed and stay invisible until the returned function is called.
 func (db *database) hang() (release func()) {
 	db.t.Helper()
+	return hangCommits(db.t, db.dsn)
+}
+
+// hangCommits is hang for the server of a DSN. It returns when commits do hang,
+// which is a while after every session knows the setting.
+func hangCommits(t testing.TB, dsn string) (release func()) {
+	t.Helper()
+	conn, probe := connect(t, dsn), connect(t, dsn)
 	set := func(value string) {
-		db.exec(`ALTER SYSTEM SET synchronous_standby_names = '` + value + `'`)
-		db.exec(`SELECT pg_reload_conf()`)
-		testenv.Eventually(db.t, patience, func() bool { return db.value(`SHOW synchronous_standby_names`) == value }, nil)
+		for _, sql := range []string{"ALTER SYSTEM SET synchronous_standby_names = '" + value + "'", "SELECT pg_reload_conf()"} {
+			if _, err := conn.Exec(context.WithoutCancel(t.Context()), sql); err != nil {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
 	}
 	set("nosuch")
-	return func() { set("") }
+	testenv.Eventually(t, patience, func() bool {
+		done := make(chan error, 1)
+		go func() {
+			_, err := probe.Exec(context.WithoutCancel(t.Context()), "SELECT pg_logical_emit_message(true, 'probe', '')")
+			done <- err
+		}()
+		for {
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Error(err)
+				}
+				return err != nil
+			default:
+			}
+			// Cancelled while it waits, the probe has committed all the same.
+			var hangs bool
+			const cancel = `SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep'`
+			if err := conn.QueryRow(t.Context(), cancel, int64(probe.PgConn().PID())).Scan(&hangs); err != nil {
+				t.Error(err)
+			}
+			if hangs {
+				<-done
+				return true
+			}
+		}
+	}, nil)
+	return sync.OnceFunc(func() { set("") })
 }
 
 // hung executes SQL on a connection of its own, and returns once it hangs for
 // want of the standby.
 func (db *database) hung(sql string) {
 	db.t.Helper()
-	conn := connect(db.t, db.dsn)
-	pid := fmt.Sprint(conn.PgConn().PID())
-	go func() { _, _ = conn.Exec(context.Background(), sql) }()
+	pid := db.background(sql)
 	testenv.Eventually(db.t, patience, func() bool {
-		return db.value(`SELECT wait_event FROM pg_stat_activity WHERE pid = $1::int`, pid) == "SyncRep"
+		return db.value(`SELECT coalesce(max(wait_event), '') FROM pg_stat_activity WHERE pid = $1::int`, pid) == "SyncRep"
 	}, nil)
+}
+
+// background executes SQL on a connection of its own, until the test ends, and
+// returns the server's process for it.
+func (db *database) background(sql string) (pid string) {
+	db.t.Helper()
+	conn := connect(db.t, db.dsn)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = conn.Exec(ctx, sql)
+	}()
+	db.t.Cleanup(func() { cancel(); <-done })
+	return fmt.Sprint(conn.PgConn().PID())
 }
 
 // syncBuffer is a log that a test reads while it is written.
@@ -188,6 +238,27 @@ func TestMarkAfterRestart(t *testing.T) {
 	cancel()
 	<-nudging
 	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// TestMarkAtFirstToken: a load may begin with the first thing that Tail emits.
+func TestMarkAtFirstToken(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t, plainStock+`; INSERT INTO stock VALUES (1, 1)`, "stock")
+	s := db.source(db.config(), "public.stock: qty")
+	enough := errors.New("enough")
+	err := s.Tail(t.Context(), "", func(ctx context.Context, _ *cdc.Transaction) error {
+		c, err := s.Read(ctx, s.Mark(), backfill.Request{Table: public("stock"), Limit: 10})
+		if err != nil {
+			return err
+		}
+		if got := fmt.Sprint(joined(c.Rows)); got != "[1|1]" {
+			t.Errorf("read %s", got)
+		}
+		return enough
+	})
+	if !errors.Is(err, enough) {
 		t.Error(err)
 	}
 }

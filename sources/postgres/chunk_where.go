@@ -42,8 +42,7 @@ type whereSQL struct {
 }
 
 func (w *whereSQL) condition(c *cdc.Condition) error {
-	switch c.Op {
-	case cdc.ConditionAnd, cdc.ConditionOr, cdc.ConditionNot:
+	if c.Op == cdc.ConditionAnd || c.Op == cdc.ConditionOr || c.Op == cdc.ConditionNot {
 		return w.joined(c)
 	}
 	column, err := w.column(c)
@@ -60,6 +59,7 @@ func (w *whereSQL) condition(c *cdc.Condition) error {
 		return nil
 	case cdc.ConditionIn:
 		return w.list(column, c.Values)
+	default:
 	}
 	operator, ok := map[cdc.ConditionOp]string{
 		cdc.ConditionEqual: "=", cdc.ConditionNotEqual: "<>",
@@ -130,6 +130,7 @@ func (w *whereSQL) literal(column *cdc.Column, l cdc.Literal) error {
 		wanted, cast = cdc.TypeDecimal, "::numeric"
 	case cdc.TypeBool:
 		wanted = cdc.TypeBool
+	default:
 	}
 	if l.Type != wanted {
 		return fmt.Errorf("column %q is compared with %s, and is %s", column.Name, typeWords(l.Type), typeWords(wanted))

@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"log/slog"
@@ -87,7 +86,7 @@ func conformanceServer(t *testing.T, server *privateserver.Postgres) *sourcetest
 		Sessions: func(t testing.TB) int {
 			return int(c.number(t, "SELECT count(*) FROM pg_stat_activity WHERE application_name = '"+conformanceName+"'"))
 		},
-		Hang: c.hang,
+		Hang: func(t testing.TB) func() { return hangCommits(t, server.DSN("postgres")) },
 		Retained: func(t testing.TB) int64 {
 			return c.number(t, "SELECT pg_current_wal_lsn() - confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '"+conformanceName+"'")
 		},
@@ -126,24 +125,6 @@ func (c *conformance) open(t testing.TB, wanted cdc.Wanted) sourcetest.Source {
 		return s
 	}
 	return sabotaged(open(wanted), open, wanted)
-}
-
-// hang makes commits wait for a synchronous standby that does not exist.
-func (c *conformance) hang(t testing.TB) (release func()) {
-	set := func(value string) {
-		ctx := context.WithoutCancel(t.Context())
-		for _, sql := range []string{"ALTER SYSTEM SET synchronous_standby_names = '" + value + "'", "SELECT pg_reload_conf()"} {
-			if _, err := c.db.ExecContext(ctx, sql); err != nil {
-				t.Errorf("%s: %v", sql, err)
-			}
-		}
-	}
-	set("nosuch")
-	testenv.Eventually(t, patience, func() bool {
-		var value string
-		return c.db.QueryRowContext(t.Context(), "SHOW synchronous_standby_names").Scan(&value) == nil && value == "nosuch"
-	}, nil)
-	return func() { set("") }
 }
 
 func (c *conformance) stop(t testing.TB) {

@@ -3,9 +3,13 @@
 // version 1, through a publication that belongs to the DBA.
 //
 // It never writes to the source. The one thing that it creates is its slot; it
-// takes no lock, adds no table, changes no setting but those of its own
-// sessions. It decodes nothing but the wanted tables, and of them nothing but
-// the wanted columns and the key.
+// takes no lock but the one that every SELECT takes, adds no table, changes no
+// setting but those of its own sessions. It decodes nothing but the wanted
+// tables, and of them nothing but the wanted columns and the key.
+//
+// Beside the stream it reads tables in chunks, as connector/backfill asks for
+// them: each in a transaction of its own, that locks the table against DDL, takes
+// a snapshot, and reads rows in the order of the key's index.
 //
 // # Positions
 //
@@ -24,6 +28,8 @@
 //   - Reading begins at the slot's confirmed position, emitting at the token.
 //     What lies between is read again, because a commit is streamed before it
 //     is visible and the set of such commits must be known (see below).
+//   - The first token of a slot is emitted only once every commit before it is
+//     visible: the stream never brings those.
 //   - The server is told a position only if it is durable downstream (Confirm)
 //     and every commit before it is visible to a snapshot of the server.
 //   - Nothing is skipped: an unknown message, an unknown table of a known name,
@@ -37,5 +43,7 @@
 // Tail runs three: its own, which calls emit; the reader, which reads and
 // decodes the socket and answers the server also while emit blocks; and the
 // monitor, which asks the server on an ordinary connection what is visible and
-// how the slot fares. All have ended when Tail returns.
+// how the slot fares. All have ended when Tail returns. Read, Complete, Estimate,
+// Sample, Describe and Check run in their callers' goroutines, on connections of
+// their own, beside Tail or without it.
 package postgres

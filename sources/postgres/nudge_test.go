@@ -76,11 +76,16 @@ func TestNudge(t *testing.T) {
 	if !atLeast(got, position(token)) {
 		t.Errorf("progress to %s, before %s", got, token)
 	}
+	began := time.Now()
 	for range 20 {
 		s.Nudge()
 		if r := next(t, progress); !atLeast(r, position(got)) {
 			t.Fatalf("progress back from %s to %s", got, r)
 		}
+	}
+	// Now and then the server says something of its own accord.
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("20 nudges took %v", took)
 	}
 }
 
@@ -94,13 +99,28 @@ func TestNudgeAtStart(t *testing.T) {
 	db.exec(`INSERT INTO stock VALUES (1, 1)`)
 	token := tl.take(1)[0].Resume
 	tl.stop()
+	sessions := func() string {
+		return db.value(`SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'tailstock'`)
+	}
+	testenv.Eventually(t, patience, func() bool { return sessions() == "0" }, sessions)
 	progress := progressing(t, s, token)
-	testenv.Eventually(t, patience, func() bool { // Tail asks who the server is, at the latest
-		return db.value(`SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'tailstock'`) != "0"
-	}, nil)
-	s.Nudge()
+	began := time.Now()
+	var connected atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for !connected.Load() {
+			s.Nudge()
+		}
+	}()
+	testenv.Eventually(t, patience, func() bool { return sessions() != "0" }, nil)
+	connected.Store(true)
+	<-done
 	if r := next(t, progress); !atLeast(r, position(token)) {
 		t.Errorf("progress to %s, before %s", r, token)
+	}
+	if took := time.Since(began); took > 10*time.Second { // after a while the server's log goes on by itself
+		t.Errorf("progress took %v", took)
 	}
 }
 

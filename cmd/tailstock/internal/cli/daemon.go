@@ -187,10 +187,11 @@ func (r *roleMaker) capture(s *config.Source, lease *natslog.Lease) (runFunc, er
 	if err != nil {
 		return nil, err
 	}
-	return connector.NewCapture(connector.CaptureConfig{
+	return r.controlled(s.Name, connector.NewCapture(connector.CaptureConfig{
 		Source: s.Name, Adapter: source, Log: journal, Lease: lease, Mappings: s.Mappings,
 		StopOnReject: s.OnReject == config.OnRejectStop, Keep: r.d.cfg.NATS.Keep, Metrics: r.d.metrics, Logger: log,
-	}).Run, nil
+		AskKeys: r.client.AskKeys,
+	})), nil
 }
 
 func (r *roleMaker) deliver(source string, lease *natslog.Lease) runFunc {
@@ -199,11 +200,17 @@ func (r *roleMaker) deliver(source string, lease *natslog.Lease) runFunc {
 		if err != nil {
 			return err
 		}
+		stopKeys, err := r.client.ServeKeys(ctx, source, store.ID(), store.RowKeys)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stopKeys()) }()
 		reports := r.client.Reporter(lease)
 		defer func() { err = errors.Join(err, reports.Close(context.WithoutCancel(ctx))) }()
 		return connector.NewDeliver(connector.DeliverConfig{
 			Source: source, Open: r.client.OpenLog(source), Store: store, Reports: reports,
 			Metrics: r.d.metrics, Logger: r.d.log, TransactionRows: r.d.cfg.TransactionRows,
+			Compared: r.client.ReportComparison,
 		}).Run(ctx, progress)
 	}
 }

@@ -1,0 +1,246 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"tailstock/cmd/tailstock/internal/cli"
+	"tailstock/connector"
+	"tailstock/internal/testenv"
+)
+
+// verified is what verify prints.
+type verified struct {
+	Rows, Stated int64
+	ReadBack     int64 `json:"read_back"`
+	Unreadable   int64
+	Stores       []struct {
+		connector.ComparedRows
+		Complete    bool
+		Differences []struct{ Kind, Row string }
+	}
+}
+
+// verify runs verify, which must end with code, and returns what it printed about
+// the only source and store.
+func (r *rig) verify(code int, args ...string) (verified, connector.ComparedRows, []string) {
+	r.t.Helper()
+	got, out, complaints := r.run(append([]string{"verify", "--json"}, args...)...)
+	if got != code {
+		r.t.Fatalf("verify %q ended with %d, want %d: %s%s", args, got, code, out, complaints)
+	}
+	var results []verified
+	if err := json.Unmarshal([]byte(out), &results); err != nil || len(results) != 1 || len(results[0].Stores) != 1 {
+		r.t.Fatalf("verify printed %s (%v), want one source and one store", out, err)
+	}
+	store := results[0].Stores[0]
+	if !store.Complete || store.Total() < results[0].Stated {
+		r.t.Errorf("not complete: %s", out)
+	}
+	var differences []string
+	for _, d := range store.Differences {
+		differences = append(differences, d.Kind+" "+d.Row)
+	}
+	slices.Sort(differences)
+	return results[0], store.ComparedRows, differences
+}
+
+// levels runs verify --levels, which must end with code, and returns the SKUs of the
+// cells that are wrong.
+func (r *rig) levels(code int, args ...string) []string {
+	r.t.Helper()
+	got, out, complaints := r.run(append([]string{"verify", "--levels", "--json"}, args...)...)
+	if got != code {
+		r.t.Fatalf("verify --levels %q ended with %d, want %d: %s%s", args, got, code, out, complaints)
+	}
+	var result struct {
+		Cells  int64
+		Drifts []struct{ SKU string }
+	}
+	if err := json.Unmarshal([]byte(out), &result); err != nil || result.Cells == 0 {
+		r.t.Fatalf("verify --levels printed %s (%v)", out, err)
+	}
+	skus := []string{}
+	for _, d := range result.Drifts {
+		skus = append(skus, d.SKU)
+	}
+	return skus
+}
+
+// quiet are the rows that no workload touches.
+const quiet = 100
+
+// work has people change rows above quiet until stop is called, in every way.
+func (r *rig) work(workers int) (stop func()) {
+	ctx, cancel := context.WithCancel(r.t.Context())
+	var wg sync.WaitGroup
+	for worker := range workers {
+		conn, err := pgx.Connect(ctx, r.erp.Config().ConnString())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		wg.Go(func() {
+			defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+			random := rand.New(rand.NewPCG(uint64(worker), 7))
+			for ctx.Err() == nil {
+				if _, err := conn.Exec(ctx, oneChange(random)); err != nil && ctx.Err() == nil {
+					r.t.Errorf("workload: %v", err)
+					return
+				}
+			}
+		})
+	}
+	return sync.OnceFunc(func() { cancel(); wg.Wait() })
+}
+
+func oneChange(random *rand.Rand) string {
+	id := quiet + 1 + random.IntN(2*rigRows)
+	switch random.IntN(6) {
+	case 0:
+		return fmt.Sprintf(`DELETE FROM stock WHERE id = %d`, id)
+	case 1:
+		return fmt.Sprintf(`UPDATE stock SET id = %d WHERE id = %d AND NOT EXISTS (SELECT 1 FROM stock WHERE id = %d)`, -id, id, -id)
+	case 2:
+		return fmt.Sprintf(`DELETE FROM stock WHERE id = %d`, -id)
+	case 3:
+		return fmt.Sprintf(`UPDATE stock SET qty = %d, part = 'P%d' WHERE id = %d`, random.IntN(50)-10, random.IntN(500), id)
+	default:
+		return fmt.Sprintf(`INSERT INTO stock VALUES (%d, 'P%d', 'L%d', %d) ON CONFLICT (id) DO UPDATE SET qty = excluded.qty`,
+			id, random.IntN(500), random.IntN(3), random.IntN(60)-10)
+	}
+}
+
+// corrupt spoils rows that are quiet in the store, each in another way.
+func (r *rig) corrupt() {
+	r.t.Helper()
+	const feed = `(select id from feed where state = 'active')`
+	for _, statement := range []string{
+		`update contribution set on_hand = on_hand + 5 where row_key = '[1]' and feed in ` + feed,
+		`update contribution set sku = 'P2-WRONG' where row_key = '[2]' and feed in ` + feed,
+		`delete from contribution where row_key = '[3]' and feed in ` + feed,
+		`insert into contribution select feed, '[9000001]', leg, sku, location, on_hand, committed, unavailable, safety_stock, incoming,
+			run, number, committed_at, transaction_id from contribution where row_key = '[4]' and feed in ` + feed,
+		`insert into problem select feed, '[5]', 'rejected', 'rule', 'by hand', run, number, committed_at, transaction_id
+			from contribution where row_key = '[5]' and feed in ` + feed,
+		`insert into problem select feed, '[9000002]', 'rejected', 'rule', 'by hand', run, number, committed_at, transaction_id
+			from contribution where row_key = '[5]' and feed in ` + feed,
+		`update cell set on_hand = on_hand - 7 where sku = 'P60' and feed in ` + feed,
+		`delete from cell where sku = 'P61' and feed in ` + feed,
+		`insert into cell select 'P-NEVER', location, feed, 1, 5, 0, 0, 0, 0, updated_at, committed_at, transaction_id
+			from cell where sku = 'P62' and feed in ` + feed,
+	} {
+		// Rows with problems of their own are not made by the workload.
+		result, err := r.store.ExecContext(r.t.Context(), statement)
+		if err != nil {
+			r.t.Fatalf("%s: %v", statement, err)
+		}
+		if n, err := result.RowsAffected(); n == 0 || err != nil {
+			r.t.Fatalf("%s: %d rows (%v)", statement, n, err)
+		}
+	}
+}
+
+// TestVerify finds exactly what was spoilt in a store, and nothing else, while
+// people work in the source, and repairs it.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.settled(none)
+	if v, rows, _ := r.verify(cli.ExitOK); v.Rows != rigRows || rows != (connector.ComparedRows{Equal: rigRows}) || v.ReadBack != 0 {
+		t.Errorf("at rest: %+v, %+v; want %d rows, all equal, and none looked for", v, rows, rigRows)
+	}
+	stop := r.work(3)
+	defer stop()
+	for range 4 {
+		v, rows, differences := r.verify(cli.ExitOK)
+		if rows.Drift() != 0 || rows.Equal == 0 {
+			t.Errorf("under load: %+v %q, want nothing to differ", rows, differences)
+		}
+		t.Logf("under load: %d rows read, %d looked for, %+v", v.Rows, v.ReadBack, rows)
+	}
+	if skus := r.levels(cli.ExitOK); len(skus) > 0 {
+		t.Errorf("levels under load: %q", skus)
+	}
+
+	r.corrupt()
+	want := []string{"different [1]", "different [2]", "different [5]", "extra [9000001]", "extra [9000002]", "missing [3]"}
+	for _, args := range [][]string{nil, {"--repair"}} {
+		_, rows, differences := r.verify(cli.ExitProblems, args...)
+		if diff := cmp.Diff(want, differences); diff != "" || rows.Drift() != int64(len(want)) {
+			t.Errorf("verify %q: %+v (-want +got):\n%s", args, rows, diff)
+		}
+	}
+	if _, rows, differences := r.verify(cli.ExitOK); rows.Drift() != 0 {
+		t.Errorf("after the repair: %+v %q", rows, differences)
+	}
+	r.repairLevels()
+	stop()
+	r.agree()
+}
+
+// repairLevels has the levels repaired, and expects just those to be wrong that were
+// spoilt by hand.
+func (r *rig) repairLevels() {
+	r.t.Helper()
+	wrong := r.levels(cli.ExitProblems)
+	for _, sku := range []string{"P60", "P61", "P-NEVER", "P1", "P2", "P3", "P4"} {
+		if !slices.Contains(wrong, sku) {
+			r.t.Errorf("levels of %q are wrong, want %s among them", wrong, sku)
+		}
+	}
+	if diff := cmp.Diff(wrong, r.levels(cli.ExitProblems, "--repair")); diff != "" {
+		r.t.Errorf("levels repaired (-found +repaired):\n%s", diff)
+	}
+	if skus := r.levels(cli.ExitOK); len(skus) > 0 {
+		r.t.Errorf("levels after the repair: %q", skus)
+	}
+}
+
+// agree waits until the store's levels are those of the source's rows.
+func (r *rig) agree() {
+	r.t.Helper()
+	var want, got []string
+	testenv.Eventually(r.t, 30*time.Second, func() bool {
+		rows, err := r.erp.Query(r.t.Context(), `SELECT part || '|' || site || '|' || sum(qty) FROM stock WHERE qty >= 0 GROUP BY part, site ORDER BY 1`)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if want, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			r.t.Fatal(err)
+		}
+		got = r.texts(`select sku || '|' || location || '|' || cast(on_hand as integer) from stock_level order by 1`)
+		slices.Sort(want)
+		slices.Sort(got)
+		return slices.Equal(want, got)
+	}, func() string { return "levels (-want +got):\n" + cmp.Diff(want, got) })
+}
+
+func (r *rig) texts(query string) []string {
+	r.t.Helper()
+	rows, err := r.store.QueryContext(r.t.Context(), query)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			r.t.Fatal(err)
+		}
+		out = append(out, text)
+	}
+	if err := rows.Err(); err != nil {
+		r.t.Fatal(err)
+	}
+	return out
+}
