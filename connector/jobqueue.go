@@ -295,7 +295,7 @@ func (l *loader) rest() {
 	switch {
 	case idle && l.wake.Load() == 0:
 		l.active.Store(false)
-	case l.job != nil && l.waiting():
+	case l.job != nil && (l.waiting() || l.unacknowledged()):
 		l.wakeAt(time.Now().Add(paceEvery))
 	}
 }
@@ -303,6 +303,12 @@ func (l *loader) rest() {
 // waiting reports whether a chunk was read that the stream has not reached yet.
 func (l *loader) waiting() bool {
 	return slices.ContainsFunc(l.job.tables, func(t *tableRead) bool { return t.planner.Waiting() })
+}
+
+// unacknowledged reports whether the current job waits for something that was
+// appended to become durable.
+func (l *loader) unacknowledged() bool {
+	return len(l.placed) > 0 || l.job.phase == jobStarting || l.job.phase == jobEnding
 }
 
 // wakeAt has step called at t, if nothing calls it before.
