@@ -212,6 +212,7 @@ func (l *loader) start(ctx context.Context) error {
 	if body == nil {
 		j.phase = jobReading
 		l.open()
+		l.wakeAt(time.Now()) // an earlier run may have read everything
 		return nil
 	}
 	at, err := l.s.out.control(ctx, body)
