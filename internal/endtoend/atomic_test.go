@@ -37,6 +37,7 @@ func TestWholeCommits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.awaitAgreement(t, p) // nothing is seen of a store before its first load is done
 	for range 4 {
 		for until := time.Now().Add(500 * time.Millisecond); time.Now().Before(until); {
 			if err := transfer(ctx, erp, rng); err != nil {
