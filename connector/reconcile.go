@@ -33,7 +33,7 @@ func wanted(configured []inventory.FeedName, reports []StoreReport, logID string
 			w.stores = append(w.stores, r.Store)
 		}
 	}
-	for _, reason := range []string{lackStale, lackMapping, lackTable, lackAll} {
+	for _, reason := range []string{lackEnd, lackStale, lackMapping, lackTable, lackAll} {
 		if why[reason] {
 			w.reason = reason
 		}
@@ -47,13 +47,17 @@ const (
 	lackTable   = "the table is new"
 	lackMapping = "the mapping was changed"
 	lackStale   = "changes were missed"
+	lackEnd     = "an earlier load was not finished"
 )
 
 // lack returns why a store that holds feeds does not hold f as it should, empty if
-// it does.
+// it does. No load is open: a feed that is being filled would be for ever.
 func lack(f inventory.FeedName, feeds []FeedReport) string {
 	if len(feeds) == 0 {
 		return lackAll
+	}
+	if slices.Contains(feeds, FeedReport{f, FeedLoading}) && slices.Contains(feeds, FeedReport{f, FeedActive}) {
+		return lackEnd
 	}
 	reason := lackTable
 	for _, held := range feeds {
