@@ -59,9 +59,22 @@ type Source struct {
 	Postgres *postgres.Config
 	// OnReject says what a row does that cannot be mapped.
 	OnReject OnReject
+	// OnGap says what a source does that cannot deliver what comes next.
+	OnGap OnGap
 	// Mappings holds that of each table, at least one, in the order of the file.
 	Mappings []*mapping.Mapping
 }
+
+// OnGap says what a source does that cannot deliver what comes next, as files spell it.
+type OnGap string
+
+// What a source does whose slot was lost, or which is another server than before.
+const (
+	// OnGapReload states the gap in the log, and loads all tables anew.
+	OnGapReload OnGap = "reload"
+	// OnGapHalt halts the source until an operator acts.
+	OnGapHalt OnGap = "halt"
+)
 
 // OnReject says what a row does that cannot be mapped, as files spell it.
 type OnReject string

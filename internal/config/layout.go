@@ -155,7 +155,7 @@ func (d *decoder) sources(c *Config) shape {
 		name:    "<source>",
 		example: d.source(new(Source), c),
 		entry: func(name string, _ place) (shape, string) {
-			s := &Source{Name: name, OnReject: OnRejectKeep}
+			s := &Source{Name: name, OnReject: OnRejectKeep, OnGap: OnGapReload}
 			if !sourceName.MatchString(name) {
 				return d.source(s, c), "is no name for a source: 1 to 32 lower-case letters, digits and underscores, beginning with a letter"
 			}
@@ -170,6 +170,7 @@ func (d *decoder) source(s *Source, c *Config) shape {
 		members: []member{
 			{"postgres", "Follows a PostgreSQL database, version 13 or later. Required.", postgresSection(s)},
 			{"on_reject", "What a row does that cannot be mapped: keep puts it into the rejects stream and goes on, stop halts the source. Defaults to keep.", choice(&s.OnReject, string(OnRejectKeep), string(OnRejectStop))},
+			{"on_gap", "What a source does whose changes were lost, as with its slot: reload loads all tables anew beside the old numbers, halt waits for an operator. Defaults to reload.", choice(&s.OnGap, string(OnGapReload), string(OnGapHalt))},
 			{"tables", "The tables to capture, by name with schema. Required.", d.tables(s)},
 		},
 		refused: map[string]string{

@@ -189,7 +189,7 @@ func (r *roleMaker) capture(s *config.Source, lease *natslog.Lease) (runFunc, er
 	}
 	return r.controlled(s.Name, connector.NewCapture(connector.CaptureConfig{
 		Source: s.Name, Adapter: source, Log: journal, Lease: lease, Mappings: s.Mappings,
-		StopOnReject: s.OnReject == config.OnRejectStop, Keep: r.d.cfg.NATS.Keep, Metrics: r.d.metrics, Logger: log,
+		StopOnReject: s.OnReject == config.OnRejectStop, HaltOnGap: s.OnGap == config.OnGapHalt, Keep: r.d.cfg.NATS.Keep, Metrics: r.d.metrics, Logger: log,
 		AskKeys: r.client.AskKeys,
 	})), nil
 }
