@@ -3,13 +3,13 @@ package connector_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"sync"
-	"testing"
+	"sync/atomic"
 	"time"
 
 	"tailstock/connector"
+	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
 )
 
@@ -28,10 +28,18 @@ func (c *chaos) strike() bool {
 	return c.rng.Float64() < c.rate
 }
 
-func (c *chaos) calm() {
+// draw returns a number below n.
+func (c *chaos) draw(n int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rate = 0
+	return c.rng.IntN(n)
+}
+
+// set sets how often to fail.
+func (c *chaos) set(rate float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rate = rate
 }
 
 // memLeases are the leases of all daemons.
@@ -110,25 +118,33 @@ func (l *memLease) Check(context.Context) error {
 }
 
 // roleNames are the roles of a daemon.
-var roleNames = []string{"capture", "store", "relay", "cache"}
+var roleNames = []string{"capture", "store", "replica", "relay", "cache"}
+
+// simConfig is what daemons are configured with: from which quantity on rows of
+// each table are mapped, negative for a table that is not.
+type simConfig struct{ bin, tray int }
+
+func randomConfig(rng *rand.Rand) simConfig { return simConfig{5 * rng.IntN(3), 5*rng.IntN(4) - 5} }
 
 // daemon is one process. It is started again when it loses a lease, as a service
 // manager would.
 type daemon struct {
-	board *connector.Board
-	kill  func()
+	config simConfig
+	board  *connector.Board
+	jobs   atomic.Pointer[connector.Jobs]
+	kill   func()
 }
 
-func (w *world) start(t *testing.T, m *mapping.Mapping) *daemon {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	d := &daemon{board: new(connector.Board)}
+func (w *world) start() *daemon {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	d := &daemon{config: w.config, board: new(connector.Board)}
+	mappings := w.mappings(d.config)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for ctx.Err() == nil {
-			err := connector.Supervise(ctx, w.roles(m), d.board, slog.New(slog.DiscardHandler))
+			err := connector.Supervise(ctx, w.roles(d, mappings), d.board, w.logger)
 			if err != nil && !errors.Is(err, connector.ErrLeaseLost) {
-				t.Errorf("daemon: %v", err)
+				w.t.Errorf("daemon: %v", err)
 				return
 			}
 			pause(ctx, time.Second)
@@ -138,25 +154,53 @@ func (w *world) start(t *testing.T, m *mapping.Mapping) *daemon {
 	return d
 }
 
-func (w *world) roles(m *mapping.Mapping) []connector.Role {
-	metrics, quiet := connector.NewMetrics(nil), slog.New(slog.DiscardHandler)
+// mappings are those of a configuration.
+func (w *world) mappings(c simConfig) []*mapping.Mapping {
+	var out []*mapping.Mapping
+	for i, least := range []int{c.bin, c.tray} {
+		if least >= 0 {
+			m := simMapping(w.t, []string{"bin", "tray"}[i], least)
+			w.mu.Lock()
+			w.leasts[m.ID()] = least
+			w.mu.Unlock()
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// least is from which quantity on a mapping maps rows.
+func (w *world) least(id inventory.MappingID) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.leasts[id]
+}
+
+func (w *world) roles(d *daemon, mappings []*mapping.Mapping) []connector.Role {
+	metrics := connector.NewMetrics(nil)
 	leases := make(map[string]*memLease)
 	for _, name := range roleNames {
 		leases[name] = &memLease{w.leases, name}
 	}
+	capture := connector.NewCapture(connector.CaptureConfig{
+		Source: "erp", Adapter: &memAdapter{memSource: w.source}, Log: w.log, Lease: leases["capture"],
+		Mappings: mappings, Keep: w.keep, Metrics: metrics, Logger: w.logger,
+	})
+	d.jobs.Store(capture.Jobs())
+	deliver := func(store *memStore) func(context.Context, connector.Progress) error {
+		return connector.NewDeliver(connector.DeliverConfig{
+			Source: "erp", Open: w.log.open, Store: store, Reports: w.log, Metrics: metrics, Logger: w.logger,
+		}).Run
+	}
 	run := map[string]func(context.Context, connector.Progress) error{
-		"capture": connector.NewCapture(connector.CaptureConfig{
-			Source: "erp", Adapter: w.source, Log: w.log, Lease: leases["capture"],
-			Mappings: []*mapping.Mapping{m}, Keep: w.keep, Metrics: metrics, Logger: quiet,
-		}).Run,
-		"store": connector.NewDeliver(connector.DeliverConfig{
-			Source: "erp", Open: w.log.open, Store: w.store, Reports: w.log, Metrics: metrics, Logger: quiet,
-		}).Run,
+		"capture": capture.Run,
+		"store":   deliver(w.store),
+		"replica": w.replica.runs(deliver(w.replica.memStore)),
 		"relay": connector.NewRelay(connector.RelayConfig{
-			Store: w.store, Levels: w.levels, Metrics: metrics, Log: quiet,
+			Store: w.store, Levels: w.levels, Sources: []string{"erp"}, Metrics: metrics, Log: w.logger,
 		}).Run,
 		"cache": connector.NewProject(connector.ProjectConfig{
-			Open: w.levels.open, Cache: w.cache, Metrics: metrics, Log: quiet,
+			Open: w.levels.open, Cache: w.cache, Metrics: metrics, Log: w.logger,
 		}).Run,
 	}
 	var out []connector.Role
@@ -164,4 +208,59 @@ func (w *world) roles(m *mapping.Mapping) []connector.Role {
 		out = append(out, connector.Role{Name: name, Lease: leases[name], Run: run[name]})
 	}
 	return out
+}
+
+// replica is a second store, which comes and goes.
+type replica struct {
+	*memStore
+
+	mu      sync.Mutex
+	on      bool
+	changed chan struct{}
+}
+
+// turn has the store run, or not.
+func (r *replica) turn(on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.on = on
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *replica) now() (on bool, changed chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.on, r.changed
+}
+
+// runs has run run while the store does.
+func (r *replica) runs(run func(context.Context, connector.Progress) error) func(context.Context, connector.Progress) error {
+	return func(ctx context.Context, p connector.Progress) error {
+		for ctx.Err() == nil {
+			p.Beat()
+			on, changed := r.now()
+			if !on {
+				select {
+				case <-changed:
+				case <-ctx.Done():
+				}
+				continue
+			}
+			running, stop := context.WithCancel(ctx)
+			go func() {
+				select {
+				case <-changed:
+				case <-running.Done():
+				}
+				stop()
+			}()
+			err := run(running, p)
+			stop()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/google/go-cmp/cmp"
+
 	"tailstock/connector"
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
@@ -152,7 +154,7 @@ func (s *memStore) Rebase(_ context.Context, r connector.Rebase) ([]connector.Fe
 		return nil, fmt.Errorf("at %s: %w", st.position, connector.ErrFenced)
 	}
 	st.miss(func(*memFeed) bool { return true })
-	st.logID, st.position = r.LogID, r.Position
+	st.logID, st.position, st.rebased = r.LogID, r.Position, r.Position
 	return st.reports(), nil
 }
 
@@ -166,4 +168,40 @@ func (s *memStore) Loaded(context.Context) ([]string, error) {
 		}
 	}
 	return nil, nil
+}
+
+// examine holds the feeds to what must be true at every moment: no table counts
+// twice, what one load fills flips together, and, where the source says
+// everything exactly, what counts and is not stale is the source as of that place
+// of the log. mu must be held.
+func (s *memStore) examine(r cdc.Resume) {
+	for i, f := range s.state.feeds {
+		for _, other := range s.state.feeds[:i] {
+			if other.Table == f.Table && other.counted() && f.counted() {
+				s.t.Errorf("store %s counts table %s under two mappings", s.id, f.Table)
+			}
+			if !f.load.IsZero() && other.load == f.load && other.counted() != f.counted() {
+				s.t.Errorf("store %s counts half of load %s", s.id, f.load)
+			}
+		}
+		if s.world.source.exact && f.state == connector.FeedActive {
+			want := s.world.source.wantAt(placeOf(r), f.Table, s.world.least(f.Mapping))
+			if diff := cmp.Diff(want, f.counts()); diff != "" {
+				s.t.Errorf("store %s at %s, token %s, feed %v of load %s (-source +store):\n%s", s.id, s.state.position, r, f.FeedName, f.load, diff)
+			}
+		}
+	}
+}
+
+// counts is what each row contributes.
+func (f *memFeed) counts() map[string]string {
+	out := make(map[string]string)
+	for key, row := range f.rows {
+		for _, c := range row.contributions {
+			if q := c.Quantities[inventory.OnHand]; q != 0 {
+				out[key] += fmt.Sprintf("%s %s %s", c.SKU, c.Location, q)
+			}
+		}
+	}
+	return out
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,22 +25,22 @@ import (
 type memLog struct {
 	t     *testing.T
 	chaos *chaos
-	id    string
 	delay time.Duration
 
-	mu       sync.Mutex
-	messages []memMessage
-	last     uint64 // sequence
-	changed  chan struct{}
-	record   memRecord
-	older    memRecord // what record replaced
-	runs     []*memRun
-	rejects  map[string]bool
-	reports  map[string]connector.StoreReport
-	mappings map[inventory.MappingID][]byte
-	plan     []byte
-	rests    inventory.Position                       // of plan
-	contents map[inventory.Position][sha256.Size]byte // of every position ever appended, also of lost ones
+	mu        sync.Mutex
+	id        string
+	messages  []memMessage
+	last      uint64 // sequence
+	changed   chan struct{}
+	record    memRecord
+	older     memRecord // what record replaced
+	runs      []*memRun
+	rejects   map[string]bool
+	reports   map[string]connector.StoreReport
+	mappings  map[inventory.MappingID][]byte
+	plan      memPlan
+	olderPlan memPlan                                  // what plan replaced
+	contents  map[inventory.Position][sha256.Size]byte // of every position ever appended, also of lost ones
 }
 
 type memMessage struct {
@@ -48,9 +50,18 @@ type memMessage struct {
 	at       time.Time
 }
 
-// memRecord is what the state holds of the last run: its number, and the token
-// kept beside the tail.
+// memPlan is a kept plan.
+type memPlan struct {
+	text  []byte
+	logID string
+	rests inventory.Position
+	at    time.Time
+}
+
+// memRecord is what the state holds of the last run: its log and number, and the
+// token kept beside the tail.
 type memRecord struct {
+	logID  string
 	run    uint64
 	tail   inventory.Position
 	resume cdc.Resume
@@ -77,20 +88,24 @@ func (l *memLog) Begin(context.Context) (connector.Run, error) {
 	if n := len(l.messages); n > 0 {
 		s.Tail, s.Resume = l.messages[n-1].Position, l.messages[n-1].Resume
 	}
-	counts := l.record.resume != "" && l.record.tail == s.Tail
+	if l.record.logID != "" && l.record.logID != l.id {
+		s.Resume, s.Lost = "", "the last run was of log "+l.record.logID
+	}
+	ours := l.record.logID == l.id && l.record.resume != ""
+	counts := ours && l.record.tail == s.Tail
 	if counts {
 		s.Resume = l.record.resume
 	}
 	s.Run = max(s.Tail.Run+1, l.record.run+1, uint64(time.Now().UnixMilli()))
-	next := memRecord{s.Run, s.Tail, s.Resume, time.Now()}
-	if keepsToken && !counts && l.record.resume != "" {
+	next := memRecord{l.id, s.Run, s.Tail, s.Resume, time.Now()}
+	if keepsToken && !counts && ours {
 		next.tail, next.resume = l.record.tail, l.record.resume
 	}
 	l.write(next)
 	if lostAfter {
 		return nil, errInjected
 	}
-	r := &memRun{log: l, start: s, expect: l.last, acked: l.last}
+	r := &memRun{log: l, id: l.id, start: s, expect: l.last, acked: l.last}
 	l.runs = append(l.runs, r)
 	return r, nil
 }
@@ -123,6 +138,27 @@ func (l *memLog) loseTail(rng *rand.Rand) {
 	if l.record.at.After(oldest) && rng.IntN(2) == 0 {
 		l.record = l.older
 	}
+	if l.plan.at.After(oldest) && rng.IntN(2) == 0 {
+		l.plan = l.olderPlan
+	}
+}
+
+// replace makes the log anew, empty. What is kept beside it stays.
+func (l *memLog) replace(rng *rand.Rand) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.runs {
+		r.dead = true
+	}
+	l.runs, l.messages, l.last = nil, nil, 0
+	l.id = fmt.Sprintf("log-%d", rng.IntN(1_000_000))
+}
+
+// unregister forgets a store that is gone for good.
+func (l *memLog) unregister(store string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.reports, store)
 }
 
 // worst returns the place from which the next run reads after the worst loss
@@ -140,7 +176,7 @@ func (l *memLog) worst() int {
 		m := &l.messages[n-1]
 		for _, r := range records {
 			resume := m.Resume
-			if r.resume != "" && r.tail == m.Position {
+			if r.resume != "" && r.logID == l.id && r.tail == m.Position {
 				resume = r.resume
 			}
 			worst = min(worst, placeOf(resume))
@@ -154,6 +190,7 @@ func (l *memLog) worst() int {
 
 type memRun struct {
 	log    *memLog
+	id     string
 	start  connector.RunStart
 	expect uint64
 	acked  uint64
@@ -246,10 +283,10 @@ func (r *memRun) Checkpoint(_ context.Context, tail inventory.Position, resume c
 	if lostBefore {
 		return errInjected
 	}
-	if l.record.run != r.start.Run {
+	if l.record.run != r.start.Run || l.record.logID != r.id {
 		return connector.ErrLeaseLost
 	}
-	l.write(memRecord{r.start.Run, tail, resume, time.Now()})
+	l.write(memRecord{r.id, r.start.Run, tail, resume, time.Now()})
 	if lostAfter {
 		return errInjected
 	}
@@ -262,7 +299,7 @@ func (r *memRun) Check(context.Context) error {
 	}
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
-	if r.dead || r.log.last != r.expect {
+	if r.dead || r.id != r.log.id || r.log.last != r.expect {
 		return connector.ErrLogChanged
 	}
 	return nil
@@ -292,25 +329,26 @@ func (r *memRun) KeepPlan(_ context.Context, plan []byte, rests inventory.Positi
 	if l.record.run != r.start.Run {
 		return connector.ErrLeaseLost
 	}
-	l.plan, l.rests = slices.Clone(plan), rests
+	l.plan, l.olderPlan = memPlan{slices.Clone(plan), r.id, rests, time.Now()}, l.plan
 	if lostAfter {
 		return errInjected
 	}
 	return nil
 }
 
-// Plan returns the plan unless the message that it rests on was lost. One that was
-// purged was durable.
+// Plan returns the plan unless the message that it rests on was lost, or purged.
 func (r *memRun) Plan(context.Context) ([]byte, error) {
 	l := r.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	held := slices.ContainsFunc(l.messages, func(m memMessage) bool { return m.Position == l.rests })
-	purged := len(l.messages) > 0 && l.rests.Compare(l.messages[0].Previous) <= 0
-	if len(l.plan) == 0 || !held && !purged {
+	if r.log.chaos.strike() {
+		return nil, errInjected
+	}
+	held := slices.ContainsFunc(l.messages, func(m memMessage) bool { return m.Position == l.plan.rests })
+	if len(l.plan.text) == 0 || l.plan.logID != r.id || !held {
 		return nil, nil
 	}
-	return l.plan, nil
+	return l.plan.text, nil
 }
 
 func (r *memRun) Reports() []connector.StoreReport {
@@ -319,7 +357,7 @@ func (r *memRun) Reports() []connector.StoreReport {
 	return slices.Collect(maps.Values(r.log.reports))
 }
 
-// Purge removes what the store reported, only where the message there has
+// Purge removes what all stores reported, only where the message there has
 // exactly the reported position, and never the newest.
 func (r *memRun) Purge(_ context.Context, keep time.Duration) (connector.Usage, error) {
 	if r.log.chaos.strike() {
@@ -328,15 +366,23 @@ func (r *memRun) Purge(_ context.Context, keep time.Duration) (connector.Usage, 
 	l := r.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	report, ok := l.reports["store"]
+	slowest := connector.StoreReport{Position: inventory.Position{Run: math.MaxUint64}}
+	for _, report := range l.reports {
+		if report.LogID != l.id {
+			return connector.Usage{}, nil
+		}
+		if report.Position.Before(slowest.Position) {
+			slowest = report
+		}
+	}
 	n := 0
-	for n < len(l.messages)-1 && l.messages[n].sequence <= report.Sequence && time.Since(l.messages[n].at) > keep {
+	for n < len(l.messages)-1 && l.messages[n].sequence <= slowest.Sequence && time.Since(l.messages[n].at) > keep {
 		n++
 	}
 	exact := slices.ContainsFunc(l.messages, func(m memMessage) bool {
-		return m.sequence == report.Sequence && m.Position == report.Position
+		return m.sequence == slowest.Sequence && m.Position == slowest.Position
 	})
-	if ok && exact && report.LogID == l.id {
+	if exact {
 		l.messages = slices.Clone(l.messages[n:])
 	}
 	return connector.Usage{}, nil
@@ -358,6 +404,36 @@ func (l *memLog) Report(_ context.Context, r connector.StoreReport) error {
 	defer l.mu.Unlock()
 	l.reports[r.Store] = r
 	return nil
+}
+
+// story tells what the log says beside rows.
+func (l *memLog) story() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var b strings.Builder
+	for i := range l.messages {
+		m := &l.messages[i].decoded
+		switch {
+		case m.Feeds != nil:
+			fmt.Fprintf(&b, "%s %s: captures %v\n", m.Position, m.Resume, m.Feeds)
+		case m.LoadStarted != nil:
+			fmt.Fprintf(&b, "%s %s: load started: %+v\n", m.Position, m.Resume, *m.LoadStarted)
+		case m.Chunk != nil:
+			fmt.Fprintf(&b, "%s %s: chunk: %+v\n", m.Position, m.Resume, *m.Chunk)
+		case m.LoadCompleted != nil:
+			fmt.Fprintf(&b, "%s %s: load completed: %s\n", m.Position, m.Resume, m.LoadCompleted.Load)
+		case m.SourceGap != nil:
+			fmt.Fprintf(&b, "%s %s: gap: %+v\n", m.Position, m.Resume, *m.SourceGap)
+		}
+	}
+	return b.String()
+}
+
+// forgetOthers forgets all stores but those given.
+func (l *memLog) forgetOthers(stores ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.reports, func(store string, _ connector.StoreReport) bool { return !slices.Contains(stores, store) })
 }
 
 // memLogReader reads by stream sequence once sought, as a consumer does, so that

@@ -2,7 +2,7 @@ package connector_test
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -10,37 +10,55 @@ import (
 	"testing"
 	"time"
 
-	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
 )
 
-// memSource is a database with one mapped table: bin (id, sku, location, qty).
-// Its log is kept for ever, but what was confirmed may be asked for no more.
+// memSource is a database with two tables that may be mapped, bin and tray, both
+// (id, sku, location, qty), and rows that were there before anybody followed it.
+// Commits become visible some time after they are in its log, in another order,
+// and keep the rows that they touched locked until then. Its log is kept for ever,
+// but what was confirmed, or lies before the slot, may be asked for no more.
 type memSource struct {
 	t     *testing.T
 	chaos *chaos
-	table *cdc.Table
 	other *cdc.Table // captured by the source, and named by no mapping
+	// exact says that commits send whole rows, all of which can be mapped: then
+	// stores must be exact at every moment. history has the rows after each commit.
+	exact   bool
+	history []map[string]map[int]simRow
 
 	mu        sync.Mutex
-	rows      map[int]simRow
-	good      map[int]simRow // what counts of each row: the last image that could be mapped
-	log       []memCommit    // log[i] ends at i+1
-	confirmed int            // log up to here may be gone
+	tables    []*memTable
+	log       []*memCommit // log[i] ends at i+1
+	slot      bool
+	confirmed int           // log up to here may be gone
+	slow      time.Duration // how long commits may stay invisible
+	broken    time.Time     // until when reads fail
 	changed   chan struct{}
-	nudged    bool
-	reads     []backfill.Request // in the order in which they were answered
 	// worst returns the place from which a restart would have to read if
 	// everything were lost now that may be lost. Nil if nothing is checked.
 	worst func() int
+}
+
+// memTable is one table. rows are as of the last commit, visible as of those that
+// are visible, and good is what counts of each row: the last image that could be
+// mapped. locks has the commit that holds each row, and truncates the one that
+// emptied the table, until they are visible.
+type memTable struct {
+	*cdc.Table
+	rows, good, visible map[int]simRow
+	locks               map[int]int
+	truncates           int
 }
 
 type memCommit struct {
 	cdc.Transaction
 	partRows int
 	progress bool // emitted as mere progress
+	visible  bool
+	effects  []func() // on what is visible
 }
 
 type simRow struct {
@@ -49,6 +67,9 @@ type simRow struct {
 	bad           bool // its SKU is NULL
 }
 
+// mostLeast is the largest of the quantities from which on mappings map rows.
+const mostLeast = 10
+
 // Rows of ids from oddRows on may be bad; those from bulkRows on come in bulk.
 const (
 	plainRows = 8
@@ -56,15 +77,33 @@ const (
 	bulkRows  = 1_000
 )
 
-func newMemSource(t *testing.T, c *chaos) *memSource {
-	return &memSource{
-		t: t, chaos: c, rows: make(map[int]simRow), good: make(map[int]simRow), changed: make(chan struct{}),
-		table: binTable(),
+func newMemSource(t *testing.T, c *chaos, rng *rand.Rand, exact bool) *memSource {
+	s := &memSource{
+		t: t, chaos: c, exact: exact, changed: make(chan struct{}),
 		other: &cdc.Table{
 			Name:    cdc.TableName{Schema: "public", Name: "other"},
 			Columns: []cdc.Column{{Name: "id", Type: cdc.TypeInteger}}, Key: []int{0},
 		},
 	}
+	for _, name := range []string{"bin", "tray"} {
+		def := binTable()
+		def.Name.Name = name
+		table := &memTable{
+			Table: def, rows: make(map[int]simRow), good: make(map[int]simRow), visible: make(map[int]simRow), locks: make(map[int]int),
+		}
+		for id := range plainRows {
+			table.put(nil, id, randomRow(rng))
+		}
+		if rng.IntN(4) == 0 {
+			for id := range 300 + rng.IntN(900) {
+				table.put(nil, bulkRows+id, randomRow(rng))
+			}
+		}
+		table.visible = maps.Clone(table.rows)
+		s.tables = append(s.tables, table)
+	}
+	s.remember()
+	return s
 }
 
 func binTable() *cdc.Table {
@@ -83,11 +122,17 @@ func binTable() *cdc.Table {
 // binMapping maps rows whose quantity is not negative.
 func binMapping(tb testing.TB) *mapping.Mapping {
 	tb.Helper()
+	return simMapping(tb, "bin", 0)
+}
+
+// simMapping maps rows of a quantity of at least least.
+func simMapping(tb testing.TB, table string, least int) *mapping.Mapping {
+	tb.Helper()
 	r := mapping.Rule{
-		When: mapping.Value{Text: "qty >= 0"}, SKU: mapping.Value{Text: "sku"}, Location: mapping.Value{Text: "location"},
+		When: mapping.Value{Text: "qty >= " + strconv.Itoa(least)}, SKU: mapping.Value{Text: "sku"}, Location: mapping.Value{Text: "location"},
 	}
 	r.Quantities[inventory.OnHand] = mapping.Value{Text: "qty"}
-	m, err := mapping.Compile(binTable().Name, mapping.Spec{Contributes: []mapping.Rule{r}})
+	m, err := mapping.Compile(cdc.TableName{Schema: "public", Name: table}, mapping.Spec{Contributes: []mapping.Rule{r}})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -116,259 +161,314 @@ func randomRow(rng *rand.Rand) simRow {
 func (s *memSource) commit(rng *rand.Rand) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := len(s.log) + 1
-	c := memCommit{
-		Transaction: cdc.Transaction{ID: strconv.Itoa(n), At: strconv.Itoa(n), CommittedAt: time.Now()},
-		partRows:    []int{1, 4, 1_500, 1 << 30}[rng.IntN(4)],
-	}
+	c := s.begin()
+	c.partRows = []int{1, 4, 1_500, 1 << 30}[rng.IntN(4)]
+	table := s.tables[rng.IntN(len(s.tables))]
 	switch rng.IntN(20) {
 	case 0: // nothing of ours
 		c.progress = true
 	case 1:
 		c.Changes = []cdc.Change{{Op: cdc.OpInsert, Table: s.other, After: cdc.Row{cdc.Text("1")}}}
 	case 2:
-		c.Changes = s.oddChange(rng)
+		if !s.exact {
+			s.oddChange(c, table, rng)
+		}
 	case 3:
-		if rng.IntN(3) == 0 {
-			c.Changes = s.bulk(rng)
+		if !s.exact && rng.IntN(3) == 0 {
+			table.bulk(c, rng)
 		}
 		c.partRows = max(c.partRows, 1_000)
 	}
 	if !c.progress {
 		for range 1 + rng.IntN(6) {
-			c.Changes = append(c.Changes, s.change(rng)...)
+			if rng.IntN(4) == 0 {
+				table = s.tables[rng.IntN(len(s.tables))]
+			}
+			s.change(c, table, rng)
 		}
 	}
+	delay := time.Duration(0)
+	if s.slow > 0 && rng.IntN(2) == 0 {
+		delay = time.Duration(rng.Int64N(int64(s.slow)))
+	}
+	s.end(c, delay)
+}
+
+// begin begins a transaction. mu must be held.
+func (s *memSource) begin() *memCommit {
+	n := strconv.Itoa(len(s.log) + 1)
+	return &memCommit{Transaction: cdc.Transaction{ID: n, At: n, CommittedAt: time.Now()}, partRows: 1 << 30}
+}
+
+// end commits c, which becomes visible after delay. mu must be held.
+func (s *memSource) end(c *memCommit, delay time.Duration) {
 	s.log = append(s.log, c)
+	s.remember()
+	if delay == 0 {
+		s.show(c)
+	} else {
+		time.AfterFunc(delay, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.show(c)
+		})
+	}
+	s.signal()
+}
+
+// show makes c visible. mu must be held.
+func (s *memSource) show(c *memCommit) {
+	c.visible = true
+	for _, effect := range c.effects {
+		effect()
+	}
+	s.signal()
+}
+
+func (s *memSource) signal() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-func (s *memSource) change(rng *rand.Rand) []cdc.Change {
-	id, fresh := rng.IntN(plainRows), randomRow(rng)
-	old, exists := s.rows[id]
-	switch {
-	case rng.IntN(60) == 0:
-		clear(s.rows)
-		clear(s.good)
-		return []cdc.Change{{Op: cdc.OpTruncate, Table: s.table}}
-	case !exists:
-		s.put(id, fresh)
-		return []cdc.Change{{Op: cdc.OpInsert, Table: s.table, After: fresh.image(id)}}
-	case rng.IntN(5) == 0:
-		s.remove(id)
-		return []cdc.Change{{Op: cdc.OpDelete, Table: s.table, Before: keyImage(id)}}
-	case rng.IntN(4) == 0:
-		return s.rekey(id, rng.IntN(plainRows), old, rng)
-	case rng.IntN(3) == 0: // the texts stay as they are, and are not sent
-		old.qty = fresh.qty
-		s.put(id, old)
-		after := old.image(id)
-		after[1], after[2] = cdc.Unchanged, cdc.Unchanged
-		return []cdc.Change{{Op: cdc.OpUpdate, Table: s.table, After: after}}
-	default:
-		s.put(id, fresh)
-		return []cdc.Change{{Op: cdc.OpUpdate, Table: s.table, After: fresh.image(id)}}
+// remember notes the rows after the last commit.
+func (s *memSource) remember() {
+	if !s.exact {
+		return
 	}
+	now := make(map[string]map[int]simRow)
+	for _, t := range s.tables {
+		now[t.Name.String()] = maps.Clone(t.rows)
+	}
+	s.history = append(s.history, now)
 }
 
-// rekey gives a row another key.
-func (s *memSource) rekey(id, to int, old simRow, rng *rand.Rand) []cdc.Change {
-	if _, taken := s.rows[to]; taken {
-		return nil
-	}
-	s.remove(id)
-	s.put(to, old)
-	after := old.image(to)
-	if rng.IntN(2) == 0 {
-		after[1] = cdc.Unchanged
-	}
-	return []cdc.Change{{Op: cdc.OpUpdate, Table: s.table, Before: keyImage(id), After: after}}
+// free reports whether c may touch a row.
+func (t *memTable) free(c *memCommit, id int) bool {
+	return (t.locks[id] == 0 || t.locks[id] == c.number()) && (t.truncates == 0 || t.truncates == c.number())
 }
 
-// oddChange writes a row that may be beyond mapping. It comes once in a commit
-// and whole, so that what was good last does not depend on how commits are cut.
-func (s *memSource) oddChange(rng *rand.Rand) []cdc.Change {
-	id, row := oddRows+rng.IntN(3), randomRow(rng)
-	row.bad, row.qty = rng.IntN(2) == 0, rng.IntN(20)
-	op := cdc.OpInsert
-	if _, exists := s.rows[id]; exists {
-		op = cdc.OpUpdate
-	}
-	s.put(id, row)
-	return []cdc.Change{{Op: op, Table: s.table, After: row.image(id)}}
-}
-
-// bulk writes more rows than a message holds.
-func (s *memSource) bulk(rng *rand.Rand) []cdc.Change {
-	var out []cdc.Change
-	for i := range 2_000 + rng.IntN(3_000) {
-		id, row := bulkRows+i, randomRow(rng)
-		op := cdc.OpInsert
-		if _, exists := s.rows[id]; exists {
-			op = cdc.OpUpdate
-		}
-		s.put(id, row)
-		out = append(out, cdc.Change{Op: op, Table: s.table, After: row.image(id)})
-	}
-	return out
-}
-
-func (s *memSource) put(id int, r simRow) {
-	s.rows[id] = r
-	if !r.bad {
-		s.good[id] = r
-	}
-}
-
-func (s *memSource) remove(id int) {
-	delete(s.rows, id)
-	delete(s.good, id)
-}
-
-func resumeAt(n int) cdc.Resume { return cdc.Resume("at " + strconv.Itoa(n)) }
-
-func placeOf(r cdc.Resume) int {
-	if r == "" {
-		return 0
-	}
-	n, err := strconv.Atoi(string(r[len("at "):]))
+func (c *memCommit) number() int {
+	n, err := strconv.Atoi(c.ID)
 	if err != nil {
 		panic(err)
 	}
 	return n
 }
 
-func (s *memSource) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc) error {
-	place := placeOf(from)
-	if from == "" {
-		if err := emit(ctx, &cdc.Transaction{Resume: resumeAt(0)}); err != nil {
-			return err
-		}
+func (s *memSource) change(c *memCommit, t *memTable, rng *rand.Rand) {
+	id, fresh := rng.IntN(plainRows), randomRow(rng)
+	old, exists := t.rows[id]
+	add := func(change cdc.Change) {
+		change.Table = t.Table
+		c.Changes = append(c.Changes, change)
 	}
-	s.mu.Lock()
-	confirmed := s.confirmed
-	s.mu.Unlock()
-	if place < confirmed {
-		return &cdc.GapError{Reason: cdc.GapSlotAdvanced, Detail: fmt.Sprintf("confirmed %d, asked for %d", confirmed, place)}
-	}
-	for {
-		s.mu.Lock()
-		var c *memCommit
-		if place < len(s.log) {
-			copied := s.log[place]
-			copied.More = place+1 < len(s.log)
-			c = &copied
+	switch {
+	case !t.free(c, id):
+	case rng.IntN(60) == 0:
+		t.truncate(c)
+	case !exists:
+		t.put(c, id, fresh)
+		add(cdc.Change{Op: cdc.OpInsert, After: fresh.image(id)})
+	case rng.IntN(5) == 0:
+		t.remove(c, id)
+		add(cdc.Change{Op: cdc.OpDelete, Before: keyImage(id)})
+	case rng.IntN(4) == 0:
+		if after := s.rekey(c, t, id, rng.IntN(plainRows), rng); after != nil {
+			add(cdc.Change{Op: cdc.OpUpdate, Before: keyImage(id), After: after})
 		}
-		changed := s.changed
-		s.mu.Unlock()
-		if s.chaos.strike() {
-			return errInjected
-		}
-		if c == nil && s.takeNudge() {
-			if err := emit(ctx, &cdc.Transaction{Resume: resumeAt(place)}); err != nil {
-				return err
-			}
-			continue
-		}
-		if c == nil {
-			select {
-			case <-changed:
-				continue
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		if err := s.emit(ctx, c, place, emit); err != nil {
-			return err
-		}
-		place++
+	case rng.IntN(3) == 0 && !s.exact: // the texts stay as they are, and are not sent
+		old.qty = fresh.qty
+		t.put(c, id, old)
+		after := old.image(id)
+		after[1], after[2] = cdc.Unchanged, cdc.Unchanged
+		add(cdc.Change{Op: cdc.OpUpdate, After: after})
+	default:
+		t.put(c, id, fresh)
+		add(cdc.Change{Op: cdc.OpUpdate, After: fresh.image(id)})
 	}
 }
 
-// emit emits c in parts of partRows changes, as a large transaction comes.
-func (s *memSource) emit(ctx context.Context, c *memCommit, place int, emit cdc.EmitFunc) error {
-	if c.progress {
-		return emit(ctx, &cdc.Transaction{Resume: resumeAt(place + 1), More: c.More})
+// rekey gives a row another key, and returns what is sent of it.
+func (s *memSource) rekey(c *memCommit, t *memTable, id, to int, rng *rand.Rand) cdc.Row {
+	old := t.rows[id]
+	if _, taken := t.rows[to]; taken || !t.free(c, to) {
+		return nil
 	}
-	rest := c.Changes
-	for part := 0; ; part++ {
-		n := min(len(rest), c.partRows)
-		p := c.Transaction
-		p.Part, p.Last, p.Changes, p.Resume = part, n == len(rest), copyChanges(rest[:n]), resumeAt(place)
-		if p.Last {
-			p.Resume = resumeAt(place + 1)
-		}
-		if err := emit(ctx, &p); err != nil {
-			return err
-		}
-		if s.chaos.strike() {
-			return errInjected
-		}
-		if rest = rest[n:]; p.Last {
-			return nil
-		}
+	t.remove(c, id)
+	t.put(c, to, old)
+	after := old.image(to)
+	if !s.exact && rng.IntN(2) == 0 {
+		after[1] = cdc.Unchanged
 	}
+	return after
 }
 
-// copyChanges copies changes, whose rows the callee may write to.
-func copyChanges(in []cdc.Change) []cdc.Change {
-	out := slices.Clone(in)
-	for i := range out {
-		out[i].Before = slices.Clone(out[i].Before)
-		out[i].After = slices.Clone(out[i].After)
-	}
-	return out
-}
-
-// Confirm checks the promise that nothing is confirmed before it is durable: a
-// restart after the worst loss must not need what may be gone now.
-func (s *memSource) Confirm(r cdc.Resume) {
-	if s.worst != nil {
-		if place := s.worst(); place < placeOf(r) {
-			s.t.Errorf("confirmed %d, and a power cut now would leave a log that ends at %d", placeOf(r), place)
+// truncate empties t, if nobody holds any of its rows.
+func (t *memTable) truncate(c *memCommit) {
+	for id := range t.locks {
+		if !t.free(c, id) {
+			return
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.confirmed = max(s.confirmed, placeOf(r))
+	clear(t.rows)
+	clear(t.good)
+	t.truncates = c.number()
+	c.effects = append(c.effects, func() { clear(t.visible); t.truncates = 0 })
+	c.Changes = append(c.Changes, cdc.Change{Op: cdc.OpTruncate, Table: t.Table})
 }
 
-func (s *memSource) Complete(_ context.Context, _ *cdc.Transaction, rows []*cdc.NetChange) error {
-	if s.chaos.strike() {
-		return errInjected
+// oddChange writes a row that may be beyond mapping. It comes once in a commit
+// and whole, so that what was good last does not depend on how commits are cut.
+func (s *memSource) oddChange(c *memCommit, t *memTable, rng *rand.Rand) {
+	row := randomRow(rng)
+	if row.bad = rng.IntN(2) == 0; row.bad {
+		row.qty = mostLeast + rng.IntN(10) // every mapping would map it
+	}
+	s.write(c, t, oddRows+rng.IntN(3), row)
+}
+
+// write writes a row that comes whole, if nobody holds it.
+func (s *memSource) write(c *memCommit, t *memTable, id int, row simRow) {
+	if !t.free(c, id) {
+		return
+	}
+	op := cdc.OpInsert
+	if _, exists := t.rows[id]; exists {
+		op = cdc.OpUpdate
+	}
+	t.put(c, id, row)
+	c.Changes = append(c.Changes, cdc.Change{Op: op, Table: t.Table, After: row.image(id)})
+}
+
+// mend writes good rows in the place of all bad ones.
+func (s *memSource) mend(rng *rand.Rand) {
+	s.hold(0)
+	if err := s.await(s.t.Context(), func() bool { return s.visible(len(s.log)) }); err != nil {
+		s.t.Error(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range rows {
-		id, err := strconv.Atoi(c.After[0].Text())
-		if err != nil {
-			return err
-		}
-		now, exists := s.rows[id]
-		if !exists {
-			c.After = nil
-			continue
-		}
-		for i, v := range now.image(id) {
-			if c.After[i].IsUnchanged() {
-				c.After[i] = v
+	c := s.begin()
+	for _, t := range s.tables {
+		for _, id := range slices.Sorted(maps.Keys(t.rows)) {
+			if t.rows[id].bad {
+				s.write(c, t, id, randomRow(rng))
 			}
+		}
+	}
+	s.end(c, 0)
+}
+
+// bulk writes more rows than a message holds, if nobody holds one of them.
+func (t *memTable) bulk(c *memCommit, rng *rand.Rand) {
+	n := 2_000 + rng.IntN(3_000)
+	for i := range n {
+		if !t.free(c, bulkRows+i) {
+			return
+		}
+	}
+	for i := range n {
+		id, row := bulkRows+i, randomRow(rng)
+		op := cdc.OpInsert
+		if _, exists := t.rows[id]; exists {
+			op = cdc.OpUpdate
+		}
+		t.put(c, id, row)
+		c.Changes = append(c.Changes, cdc.Change{Op: op, Table: t.Table, After: row.image(id)})
+	}
+}
+
+func (t *memTable) put(c *memCommit, id int, r simRow) {
+	t.rows[id] = r
+	if !r.bad {
+		t.good[id] = r
+	}
+	t.touch(c, id, func() { t.visible[id] = r })
+}
+
+func (t *memTable) remove(c *memCommit, id int) {
+	delete(t.rows, id)
+	delete(t.good, id)
+	t.touch(c, id, func() { delete(t.visible, id) })
+}
+
+// touch locks a row until c is visible, which has the effect.
+func (t *memTable) touch(c *memCommit, id int, effect func()) {
+	if c == nil {
+		return
+	}
+	t.locks[id] = c.number()
+	c.effects = append(c.effects, func() { effect(); delete(t.locks, id) })
+}
+
+// want is what each row of a table contributes by its good images: the oracle.
+func (s *memSource) want(table string, least int) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tables {
+		if t.Name.String() == table {
+			return counts(t.good, least)
 		}
 	}
 	return nil
 }
 
-// want is the mapping applied to the rows: the oracle.
-func (s *memSource) want() map[inventory.Cell]inventory.Quantity {
+// wantAt is what each row of a table contributed at a place of the log.
+func (s *memSource) wantAt(place int, table string, least int) map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make(map[inventory.Cell]inventory.Quantity)
-	for _, r := range s.good {
-		if r.qty > 0 { // negative ones are not mapped, zeros count nothing
-			cell := inventory.Cell{SKU: inventory.SKU(r.sku), Location: inventory.LocationID(r.location)}
-			out[cell] += inventory.Quantity(r.qty) * inventory.One
+	return counts(s.history[place][table], least)
+}
+
+func counts(rows map[int]simRow, least int) map[string]string {
+	out := make(map[string]string)
+	for id, r := range rows {
+		if r.qty >= least && r.qty != 0 {
+			out["["+strconv.Itoa(id)+"]"] = r.sku + " " + r.location + " " + strconv.Itoa(r.qty)
 		}
 	}
 	return out
+}
+
+// breakReads has reads fail for a while.
+func (s *memSource) breakReads(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = time.Now().Add(d)
+}
+
+// hold has commits stay invisible for up to d, as while a synchronous standby hangs.
+func (s *memSource) hold(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slow = d
+}
+
+// dropSlot forgets from where the log is kept.
+func (s *memSource) dropSlot() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slot = false
+}
+
+// await waits until done, which is called with mu held, says so.
+func (s *memSource) await(ctx context.Context, done func() bool) error {
+	for {
+		s.mu.Lock()
+		ok, changed := done(), s.changed
+		s.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// visible reports whether the first n commits are. mu must be held.
+func (s *memSource) visible(n int) bool {
+	return !slices.ContainsFunc(s.log[:n], func(c *memCommit) bool { return !c.visible })
 }

@@ -17,9 +17,11 @@ import (
 type memStore struct {
 	t     *testing.T
 	chaos *chaos
+	world *world
 	wake  chan struct{}
 
 	mu    sync.Mutex
+	id    string
 	state memState
 	// read are the outbox rows that the session has read, and placed is the place
 	// that it gave last: they die with the process.
@@ -30,6 +32,7 @@ type memStore struct {
 type memState struct {
 	logID    string
 	position inventory.Position
+	rebased  inventory.Position // where the store was taken last
 	feeds    []*memFeed
 	cells    map[inventory.Cell]memCell
 	relay    connector.RelayState
@@ -48,11 +51,22 @@ type memCell struct {
 	updated       time.Time
 }
 
-func newMemStore(t *testing.T, c *chaos) *memStore {
-	return &memStore{t: t, chaos: c, wake: make(chan struct{}, 1), read: make(map[int]bool), state: memState{
-		cells:  make(map[inventory.Cell]memCell),
-		outbox: make(map[int][]inventory.Cell),
-	}}
+func newMemStore(w *world, id string) *memStore {
+	return &memStore{
+		t: w.t, chaos: w.chaos, world: w, wake: make(chan struct{}, 1), id: id, read: make(map[int]bool), state: newMemState(),
+	}
+}
+
+func newMemState() memState {
+	return memState{cells: make(map[inventory.Cell]memCell), outbox: make(map[int][]inventory.Cell)}
+}
+
+// replace makes the store anew, empty, as another one.
+func (s *memStore) replace(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.id, s.state = id, newMemState()
+	clear(s.read)
 }
 
 // backup and restore are a store restored from a backup, or a promoted standby
@@ -75,7 +89,11 @@ func (st memState) clone() memState {
 	return st
 }
 
-func (s *memStore) ID() string { return "store" }
+func (s *memStore) ID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id
+}
 
 func (s *memStore) SourceState(context.Context, string) (connector.SourceState, error) {
 	if s.chaos.strike() {
@@ -97,15 +115,16 @@ func (s *memStore) Apply(_ context.Context, b connector.Batch) (connector.Applie
 	if st.position != b.Expect || (st.logID != "" && st.logID != b.LogID) {
 		return connector.Applied{}, fmt.Errorf("at %s: %w", st.position, connector.ErrFenced)
 	}
-	if err := wholeCommits(b); err != nil {
+	if err := wholeCommits(b, b.Expect == st.rebased); err != nil {
 		s.t.Error(err)
 	}
 	before := maps.Clone(st.cells)
 	for i := range b.Messages {
-		st.take(&b.Messages[i].Message, s.ID())
+		st.take(&b.Messages[i].Message, s.id)
 	}
 	st.count()
 	st.logID, st.position = b.LogID, b.Position
+	s.examine(b.Messages[len(b.Messages)-1].Resume)
 	var changed []inventory.Cell
 	for cell, now := range st.cells {
 		if was := before[cell]; was.quantities != now.quantities || was.contributions != now.contributions {
@@ -125,8 +144,9 @@ func (s *memStore) Apply(_ context.Context, b connector.Batch) (connector.Applie
 	return connector.Applied{Feeds: st.reports()}, nil
 }
 
-// wholeCommits holds a batch to promise P2: never half of a commit.
-func wholeCommits(b connector.Batch) error {
+// wholeCommits holds a batch to promise P2: never half of a commit, unless the
+// first half is lost with what the store was taken over.
+func wholeCommits(b connector.Batch, rebased bool) error {
 	part, open := 0, ""
 	at := b.Expect
 	for i := range b.Messages {
@@ -137,6 +157,9 @@ func wholeCommits(b connector.Batch) error {
 		at = m.Position
 		for j := range m.Commits {
 			c := &m.Commits[j]
+			if rebased && i+j == 0 && c.Part > 0 {
+				part, open = c.Part, c.Transaction
+			}
 			if (c.Part > 0) != (open != "") || c.Part != part || (open != "" && open != c.Transaction) {
 				return fmt.Errorf("batch after %s: part %d of transaction %s where part %d of %q was next", b.Expect, c.Part, c.Transaction, part, open)
 			}
@@ -180,6 +203,9 @@ func (s *memStore) BeginSession(_ context.Context, b connector.SessionStart) err
 	}
 	if st.relay.Session != b.Expect {
 		return connector.ErrFenced
+	}
+	if b.Expect == 0 && !slices.ContainsFunc(st.feeds, (*memFeed).counted) {
+		s.t.Errorf("store %s publishes before anything was loaded", s.id)
 	}
 	st.relay.Session, st.relay.Place = b.Session, b.Place
 	clear(s.read)
