@@ -97,7 +97,7 @@ func (s *memAdapter) read(r backfill.Request) *backfill.Chunk {
 			break
 		}
 		c.Last = backfill.Key{strconv.Itoa(id)}
-		c.Rows = append(c.Rows, t.visible[id].image(id))
+		c.Rows = append(c.Rows, t.image(id, t.visible[id]))
 	}
 	return c
 }

@@ -16,27 +16,29 @@ import (
 // memFeed is a table under one mapping, as a memStore holds it.
 type memFeed struct {
 	inventory.FeedName
-	state connector.FeedState
-	load  inventory.Position
-	rows  map[string]memRow
+	state  connector.FeedState
+	load   inventory.Position
+	tables int // of the load
+	rows   map[string]memRow
 }
 
 func (f *memFeed) counted() bool { return f.state != connector.FeedLoading }
 
-// take does what a message asks of the feeds.
-func (st *memState) take(m *inventory.Message, store string) {
+// take does what a message asks of the feeds, and returns those that it has count.
+func (st *memState) take(m *inventory.Message, store string) (flipped []*memFeed) {
 	switch {
 	case m.Feeds != nil:
 		st.miss(func(f *memFeed) bool { return !slices.Contains(m.Feeds, f.FeedName) })
 	case m.LoadStarted != nil && slices.Contains(m.LoadStarted.Stores, store):
 		st.miss(func(f *memFeed) bool { return f.state == connector.FeedLoading })
 		for _, name := range m.LoadStarted.Feeds {
-			st.feeds = append(st.feeds, &memFeed{name, connector.FeedLoading, m.Position, make(map[string]memRow)})
+			st.feeds = append(st.feeds, &memFeed{name, connector.FeedLoading, m.Position, len(m.LoadStarted.Feeds), make(map[string]memRow)})
 		}
 	case m.LoadCompleted != nil:
 		for _, f := range slices.Clone(st.feeds) {
 			if f.state == connector.FeedLoading && f.load == m.LoadCompleted.Load {
 				st.flip(f)
+				flipped = append(flipped, f)
 			}
 		}
 	case m.SourceGap != nil:
@@ -48,6 +50,7 @@ func (st *memState) take(m *inventory.Message, store string) {
 			st.apply(&c.Events[j], c.Load)
 		}
 	}
+	return flipped
 }
 
 // miss makes feeds stale, and drops those that are being loaded.
@@ -184,7 +187,7 @@ func (s *memStore) examine(r cdc.Resume) {
 				s.t.Errorf("store %s counts half of load %s", s.id, f.load)
 			}
 		}
-		if s.world.source.exact && f.state == connector.FeedActive {
+		if s.world.source.exact && f.state == connector.FeedActive && r != "" { // without a token a gap follows
 			want := s.world.source.wantAt(placeOf(r), f.Table, s.world.least(f.Mapping))
 			if diff := cmp.Diff(want, f.counts()); diff != "" {
 				s.t.Errorf("store %s at %s, token %s, feed %v of load %s (-source +store):\n%s", s.id, s.state.position, r, f.FeedName, f.load, diff)

@@ -90,9 +90,11 @@ func (l *memLog) Begin(context.Context) (connector.Run, error) {
 	}
 	if l.record.logID != "" && l.record.logID != l.id {
 		s.Resume, s.Lost = "", "the last run was of log "+l.record.logID
+	} else if len(l.messages) == 0 && l.last > 0 {
+		s.Lost = "it was emptied"
 	}
 	ours := l.record.logID == l.id && l.record.resume != ""
-	counts := ours && l.record.tail == s.Tail
+	counts := ours && l.record.tail == s.Tail && s.Lost == ""
 	if counts {
 		s.Resume = l.record.resume
 	}
@@ -152,6 +154,13 @@ func (l *memLog) replace(rng *rand.Rand) {
 	}
 	l.runs, l.messages, l.last = nil, nil, 0
 	l.id = fmt.Sprintf("log-%d", rng.IntN(1_000_000))
+}
+
+// empty removes every message, as an operator can.
+func (l *memLog) empty() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.messages = nil
 }
 
 // unregister forgets a store that is gone for good.
@@ -299,7 +308,7 @@ func (r *memRun) Check(context.Context) error {
 	}
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
-	if r.dead || r.id != r.log.id || r.log.last != r.expect {
+	if r.dead || r.id != r.log.id || r.log.last != r.expect || len(r.log.messages) == 0 {
 		return connector.ErrLogChanged
 	}
 	return nil

@@ -268,23 +268,23 @@ func (s *memSource) change(c *memCommit, t *memTable, rng *rand.Rand) {
 		t.truncate(c)
 	case !exists:
 		t.put(c, id, fresh)
-		add(cdc.Change{Op: cdc.OpInsert, After: fresh.image(id)})
+		add(cdc.Change{Op: cdc.OpInsert, After: t.image(id, fresh)})
 	case rng.IntN(5) == 0:
 		t.remove(c, id)
-		add(cdc.Change{Op: cdc.OpDelete, Before: keyImage(id)})
+		add(cdc.Change{Op: cdc.OpDelete, Before: t.keyImage(id)})
 	case rng.IntN(4) == 0:
 		if after := s.rekey(c, t, id, rng.IntN(plainRows), rng); after != nil {
-			add(cdc.Change{Op: cdc.OpUpdate, Before: keyImage(id), After: after})
+			add(cdc.Change{Op: cdc.OpUpdate, Before: t.keyImage(id), After: after})
 		}
 	case rng.IntN(3) == 0 && !s.exact: // the texts stay as they are, and are not sent
 		old.qty = fresh.qty
 		t.put(c, id, old)
-		after := old.image(id)
+		after := t.image(id, old)
 		after[1], after[2] = cdc.Unchanged, cdc.Unchanged
 		add(cdc.Change{Op: cdc.OpUpdate, After: after})
 	default:
 		t.put(c, id, fresh)
-		add(cdc.Change{Op: cdc.OpUpdate, After: fresh.image(id)})
+		add(cdc.Change{Op: cdc.OpUpdate, After: t.image(id, fresh)})
 	}
 }
 
@@ -296,11 +296,36 @@ func (s *memSource) rekey(c *memCommit, t *memTable, id, to int, rng *rand.Rand)
 	}
 	t.remove(c, id)
 	t.put(c, to, old)
-	after := old.image(to)
+	after := t.image(to, old)
 	if !s.exact && rng.IntN(2) == 0 {
 		after[1] = cdc.Unchanged
 	}
 	return after
+}
+
+// alter adds a column to a table that nobody holds, or drops it.
+func (s *memSource) alter(rng *rand.Rand) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tables[rng.IntN(len(s.tables))]
+	if len(t.locks) > 0 || t.truncates > 0 {
+		return
+	}
+	def := binTable()
+	def.Name = t.Name
+	if len(t.Columns) == len(def.Columns) {
+		def.Columns = append(def.Columns, cdc.Column{Name: "note", Type: cdc.TypeText})
+	}
+	t.Table = def
+}
+
+// image is a row of t as its columns are now.
+func (t *memTable) image(id int, r simRow) cdc.Row {
+	return append(r.image(id), make(cdc.Row, len(t.Columns)-4)...)
+}
+
+func (t *memTable) keyImage(id int) cdc.Row {
+	return append(keyImage(id), slices.Repeat(cdc.Row{cdc.Unchanged}, len(t.Columns)-4)...)
 }
 
 // truncate empties t, if nobody holds any of its rows.
@@ -337,7 +362,7 @@ func (s *memSource) write(c *memCommit, t *memTable, id int, row simRow) {
 		op = cdc.OpUpdate
 	}
 	t.put(c, id, row)
-	c.Changes = append(c.Changes, cdc.Change{Op: op, Table: t.Table, After: row.image(id)})
+	c.Changes = append(c.Changes, cdc.Change{Op: op, Table: t.Table, After: t.image(id, row)})
 }
 
 // mend writes good rows in the place of all bad ones.
@@ -374,7 +399,7 @@ func (t *memTable) bulk(c *memCommit, rng *rand.Rand) {
 			op = cdc.OpUpdate
 		}
 		t.put(c, id, row)
-		c.Changes = append(c.Changes, cdc.Change{Op: op, Table: t.Table, After: row.image(id)})
+		c.Changes = append(c.Changes, cdc.Change{Op: op, Table: t.Table, After: t.image(id, row)})
 	}
 }
 

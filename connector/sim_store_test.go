@@ -120,7 +120,10 @@ func (s *memStore) Apply(_ context.Context, b connector.Batch) (connector.Applie
 	}
 	before := maps.Clone(st.cells)
 	for i := range b.Messages {
-		st.take(&b.Messages[i].Message, s.id)
+		flipped := st.take(&b.Messages[i].Message, s.id)
+		if len(flipped) > 0 && len(flipped) != flipped[0].tables {
+			s.t.Errorf("store %s at %s has %d tables of %d of load %s count", s.id, b.Messages[i].Position, len(flipped), flipped[0].tables, flipped[0].load)
+		}
 	}
 	st.count()
 	st.logID, st.position = b.LogID, b.Position

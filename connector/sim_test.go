@@ -209,6 +209,10 @@ func (w *world) operate() {
 		w.replica.replace(fmt.Sprintf("replica-%d", w.rng.IntN(1_000_000)))
 	case 15, 16, 17, 18:
 		w.ask()
+	case 19:
+		w.log.empty()
+	case 20:
+		w.source.alter(w.rng)
 	}
 }
 
