@@ -139,8 +139,6 @@ func TestKilledWhileLoading(t *testing.T) {
 		p = s.run(t)
 	}
 	s.awaitAgreement(t, p)
-	p.signal(t, syscall.SIGTERM)
-	p.expectExit(t, 0)
 
 	loads, read := make(map[inventory.Position]int), 0
 	for _, m := range s.readLog(t) {
@@ -154,6 +152,8 @@ func TestKilledWhileLoading(t *testing.T) {
 		t.Errorf("%d loads read %d rows of %d", len(loads), read, rows)
 	}
 	t.Logf("%d rows were read for %d", read, rows)
+	p.signal(t, syscall.SIGTERM)
+	p.expectExit(t, 0)
 }
 
 // TestGapHalts: told to, a capture waits for an operator instead of loading anew.

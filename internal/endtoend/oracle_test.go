@@ -191,6 +191,16 @@ func (s *system) cacheAgreement(ctx context.Context, published map[inventory.Cel
 	if err != nil {
 		return "", err
 	}
+	// Of a cell that a new stream does not know, the cache keeps the version alone.
+	for sku, stock := range got {
+		maps.DeleteFunc(stock.Locations, func(at inventory.LocationID, held cache.LocationStock) bool {
+			_, known := want[sku].Locations[at]
+			return !known && held.Available == ""
+		})
+		if _, known := want[sku]; !known && len(stock.Locations) == 0 && stock.Available == "" {
+			delete(got, sku)
+		}
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		return "levels (-stream +cache):\n" + diff, nil
 	}
@@ -222,8 +232,11 @@ func (s *system) cached(ctx context.Context, skus []inventory.SKU) (map[inventor
 	}
 	for _, key := range keys {
 		sku := inventory.SKU(key[len("stock:{") : len(key)-1])
-		if _, ok := out[sku]; !ok {
-			out[sku] = cache.Stock{}
+		if _, ok := out[sku]; ok {
+			continue
+		}
+		if out[sku], err = c.Stock(ctx, sku); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
