@@ -16,6 +16,8 @@ type drain struct {
 	rows, changes, per int
 	// logOnly ends the way at the log.
 	logOnly bool
+	// subjects asks for the memory of nats-server with a level of every row.
+	subjects bool
 	// goal is the least ratio to the reference, 0 for none.
 	goal float64
 }
@@ -225,6 +227,9 @@ func (b *bench) report(d drain, a arrival, reference time.Duration) {
 	}
 	b.table.add(d.String()+": peak resident memory", mebibytes(a.own.peakBytes),
 		"nats-server "+mebibytes(a.nats.peakBytes), "–", memoryGoal(d))
+	if d.subjects {
+		b.table.add(fmt.Sprintf("nats-server's resident memory with %s level subjects", count(d.rows)), mebibytes(a.nats.residentBytes), "–", "–", "–")
+	}
 	b.reportCPU(d.String(), d.changes, a.own.cpu, a.servers)
 }
 
@@ -241,7 +246,7 @@ func (b *bench) reportCPU(what string, n int, own time.Duration, servers cpuTime
 func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
 
 func memoryGoal(d drain) string {
-	if d.changes > 1_000_000 {
+	if d.changes > 1_000_000 || d.per == d.changes {
 		return "200 MiB"
 	}
 	return "100 MiB"

@@ -109,7 +109,7 @@ func (b *bench) measurements() ([]measurement, error) {
 		{"latency", b.latency},
 		draining("largelog", drain{rows: b.rows, changes: b.large, per: 10}),
 		draining("largetx", drain{rows: b.large, changes: b.large, per: b.large}),
-		draining("levels", drain{rows: b.levels, changes: b.levels, per: 10}),
+		draining("levels", drain{rows: b.levels, changes: b.levels, per: 10, subjects: true}),
 	}
 	if b.only == nil {
 		return all, nil

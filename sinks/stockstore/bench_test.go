@@ -74,7 +74,7 @@ func (w *benchWriter) open() []connector.LogMessage {
 	}
 }
 
-func (w *benchWriter) apply(b *testing.B, size int, row func(i int) int) {
+func (w *benchWriter) apply(b testing.TB, size int, row func(i int) int) {
 	b.Helper()
 	batch := connector.Batch{Source: "bench", LogID: "log", Expect: w.at, Position: w.at}
 	if w.at.Number == 0 {

@@ -49,6 +49,10 @@ type reader interface {
 	// outboxPage reads rows that list cells, oldest first, except those in taken,
 	// up to about limit cells, together with what their cells hold: one statement.
 	outboxPage(ctx context.Context, taken []int64, limit int, page *outboxPage) error
+	// outboxList is like outboxPage and reads which cells are listed, once each, but not what they hold.
+	outboxList(ctx context.Context, taken []int64, limit int, list *outboxList) error
+	// listedCells reads what cells hold, in one statement with the session.
+	listedCells(ctx context.Context, cells []inventory.Cell, page *outboxPage) error
 }
 
 // transaction reads and writes. What it is told to write may be sent as late as
@@ -132,4 +136,11 @@ type outboxPage struct {
 	ids     []int64
 	// cells has the listed cells once each, every one followed by its rows.
 	cells levelRows
+}
+
+// outboxList is what a list of outbox rows gave.
+type outboxList struct {
+	session uint64
+	ids     []int64
+	cells   []inventory.Cell
 }

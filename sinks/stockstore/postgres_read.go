@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"tailstock/connector/inventory"
 )
 
 // postgresReader reads outside of a transaction: every statement sees a state of its own.
@@ -20,10 +22,9 @@ func (r *postgresReader) query(ctx context.Context, each func(scanFunc) error, s
 // outboxPageRows bounds how many outbox rows one page looks at.
 const outboxPageRows = 1_000
 
-// selectOutboxPage reads the oldest outbox rows that list cells, except those of
-// $1, until $2 cells are listed, and what their cells hold. The first row of the
-// result has the session and the ids, the others the cells.
-const selectOutboxPage = `with page as (
+// withOutboxRows names the oldest outbox rows that list cells, except those of $1,
+// until $2 cells are listed, page, and the cells that they list, listed.
+const withOutboxRows = `with page as (
 	select id, skus, locations from (
 		select id, skus, locations, sum(size) over (order by id) - size as before
 		from outbox where walk is null and id <> all($1::bigint[])
@@ -32,7 +33,25 @@ const selectOutboxPage = `with page as (
 ), listed as (
 	select distinct u.sku, u.location from page, unnest(page.skus, page.locations) u(sku, location)
 )
-select session, (select array_agg(id) from page), '', '', 0, '', false, 0::bigint,
+`
+
+// selectOutboxPage reads outbox rows and what their cells hold. The first row of
+// the result has the session and the ids, the others the cells.
+const selectOutboxPage = withOutboxRows + `select session, (select array_agg(id) from page), ` + selectLevelRows
+
+// selectOutboxList is the same without what the cells hold.
+const selectOutboxList = withOutboxRows + `select session, (select array_agg(id) from page), '', '' from store_meta
+union all
+(select null, null, sku, location from listed order by sku, location)`
+
+// selectListedCells reads what given cells hold, in the form of selectOutboxPage.
+const selectListedCells = `with listed as (
+	select * from unnest($1::text[], $2::text[]) u(sku, location)
+)
+select session, null::bigint[], ` + selectLevelRows
+
+// selectLevelRows completes a row of session and ids, and adds what the cells of listed hold.
+const selectLevelRows = `'', '', 0, '', false, 0::bigint,
 	0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, ''
 from store_meta
 union all
@@ -46,9 +65,39 @@ left join feed f on f.id = c.feed
 order by l.sku, l.location)`
 
 func (r *postgresReader) outboxPage(ctx context.Context, taken []int64, limit int, page *outboxPage) error {
-	if taken == nil {
-		taken = []int64{} // NULL would match nothing
+	return r.levelRows(ctx, page, selectOutboxPage, notNull(taken), limit, outboxPageRows)
+}
+
+func (r *postgresReader) listedCells(ctx context.Context, cells []inventory.Cell, page *outboxPage) error {
+	skus, locations := cellArrays(cells)
+	return r.levelRows(ctx, page, selectListedCells, skus, locations)
+}
+
+func (r *postgresReader) outboxList(ctx context.Context, taken []int64, limit int, list *outboxList) error {
+	return r.query(ctx, func(scan scanFunc) error {
+		var session *uint64
+		var ids []int64
+		var cell inventory.Cell
+		err := scan(&session, &ids, (*string)(&cell.SKU), (*string)(&cell.Location))
+		if session != nil {
+			list.session, list.ids = *session, ids
+		} else {
+			list.cells = append(list.cells, cell)
+		}
+		return err
+	}, selectOutboxList, notNull(taken), limit, outboxPageRows)
+}
+
+// notNull returns ids for a comparison that NULL would never pass.
+func notNull(ids []int64) []int64 {
+	if ids == nil {
+		return []int64{}
 	}
+	return ids
+}
+
+// levelRows reads a session, ids and what cells hold into page.
+func (r *postgresReader) levelRows(ctx context.Context, page *outboxPage, sql string, args ...any) error {
 	return r.query(ctx, func(scan scanFunc) error {
 		var session *uint64
 		var ids []int64
@@ -62,5 +111,5 @@ func (r *postgresReader) outboxPage(ctx context.Context, taken []int64, limit in
 			page.cells = append(page.cells, row)
 		}
 		return err
-	}, selectOutboxPage, taken, limit, outboxPageRows)
+	}, sql, args...)
 }

@@ -157,12 +157,17 @@ func refArrays(rows []rowChange) (feeds []int32, keys []string) {
 }
 
 func (t *postgresTx) listCells(_ context.Context, cells []inventory.Cell) error {
-	skus, locations := make([]string, len(cells)), make([]string, len(cells))
+	skus, locations := cellArrays(cells)
+	t.queue(`insert into outbox (size, skus, locations) values ($1, $2, $3)`, len(cells), skus, locations)
+	return nil
+}
+
+func cellArrays(cells []inventory.Cell) (skus, locations []string) {
+	skus, locations = make([]string, len(cells)), make([]string, len(cells))
 	for i, c := range cells {
 		skus[i], locations[i] = string(c.SKU), string(c.Location)
 	}
-	t.queue(`insert into outbox (size, skus, locations) values ($1, $2, $3)`, len(cells), skus, locations)
-	return nil
+	return skus, locations
 }
 
 func (t *postgresTx) deleteOutbox(_ context.Context, ids []int64) error {

@@ -10,8 +10,18 @@ import (
 	"tailstock/internal/failpoint"
 )
 
-// pageCells is about how many cells one page publishes.
-const pageCells = 2_000
+const (
+	// pageCells is about how many cells one page publishes.
+	pageCells = 2_000
+	// listCells is about how many cells, the same ones many times, are taken
+	// together when the outbox has more than a page: what changes faster than it
+	// can be published is published once.
+	listCells = 300_000
+	// gatherMax bounds how long the outbox is let fill before a list is taken, and
+	// gatherQuiet ends it when no batch is applied meanwhile.
+	gatherMax   = 5 * time.Second
+	gatherQuiet = 500 * time.Millisecond
+)
 
 // relay is what a session has read and not done yet. It dies with the process:
 // what was read and not done is read again by the next session.
@@ -21,6 +31,12 @@ type relay struct {
 	// place is what the session had the store remember last.
 	place connector.Place
 	taken map[int64]bool
+	// list is what is left to publish of outbox rows that were taken together.
+	list outboxList
+	// behind says that the last look found more than a page, and newest is the
+	// latest commit among what was read.
+	behind bool
+	newest int64
 	// walks says how far each walk was read, ahead of its durable cursor.
 	walks map[int64]walkStep
 	// walkNext gives every other page to a walk, so that neither starves.
@@ -41,6 +57,7 @@ func (r *relay) begin(session uint64) {
 	if session > r.session || r.taken == nil {
 		r.session = session
 		r.taken, r.walks = make(map[int64]bool), make(map[int64]walkStep)
+		r.list, r.behind = outboxList{}, false
 	}
 	r.used = time.Now()
 }
@@ -138,7 +155,8 @@ func (s *Store) BeginSession(ctx context.Context, start connector.SessionStart) 
 }
 
 // Pending implements connector.RelayStore. A page is outbox rows of about 2,000
-// cells together, each cell once; or a stretch of a walk, which may come without
+// cells together, each cell once; when there are many more, a part of the cells of
+// many outbox rows, each once; or a stretch of a walk, which may come without
 // a level when the cells that it passed need none. There is nothing to publish
 // when Done is nil.
 func (s *Store) Pending(ctx context.Context, session uint64) (connector.Pending, error) {
@@ -168,27 +186,81 @@ func (s *Store) Pending(ctx context.Context, session uint64) (connector.Pending,
 
 func (s *Store) pendingOutbox(ctx context.Context, session uint64) (connector.Pending, error) {
 	s.relay.mu.Lock()
-	taken := s.relay.takenIDs()
+	taken, list, behind, newest := s.relay.takenIDs(), s.relay.list, s.relay.behind, s.relay.newest
 	s.relay.mu.Unlock()
+	if behind && len(list.cells) == 0 {
+		s.gather(ctx, time.Since(fromMicros(newest))/10)
+	}
 
 	var page outboxPage
-	err := s.db.read(ctx, func(r reader) error { return r.outboxPage(ctx, taken, pageCells, &page) })
+	err := s.db.read(ctx, func(r reader) error {
+		if !behind {
+			return r.outboxPage(ctx, taken, pageCells, &page)
+		}
+		if len(list.cells) == 0 {
+			if err := r.outboxList(ctx, taken, listCells, &list); err != nil {
+				return err
+			}
+		}
+		return list.next(ctx, r, &page)
+	})
 	if err != nil {
 		return connector.Pending{}, fmt.Errorf("read outbox of stock store: %w", err)
 	}
 	if page.session != session {
 		return connector.Pending{}, staleSession(session, page.session)
 	}
-	if len(page.ids) == 0 {
+	s.relay.mu.Lock()
+	defer s.relay.mu.Unlock()
+	s.relay.list = list
+	if len(page.ids) == 0 && len(page.cells) == 0 {
+		s.relay.behind = false
 		return connector.Pending{}, nil
 	}
 	failpoint.Hit("relay.read")
-	s.relay.mu.Lock()
-	defer s.relay.mu.Unlock()
 	for _, id := range page.ids {
 		s.relay.taken[id] = true
 	}
+	s.relay.behind = behind || len(page.ids) > 1 && len(page.cells) >= pageCells/2
+	for i := range page.cells {
+		s.relay.newest = max(s.relay.newest, page.cells[i].committedAt)
+	}
 	return connector.Pending{Levels: page.cells.levels(time.Now()), Done: done{ids: page.ids}}, nil
+}
+
+// gather lets the outbox fill while batches are applied one after another: during
+// a catch-up every level would be published many times over, each as old as the
+// backlog. wait is a tenth of their age, so this adds no more than that to it.
+func (s *Store) gather(ctx context.Context, wait time.Duration) {
+	deadline, quiet := time.NewTimer(min(wait, gatherMax)), time.NewTimer(gatherQuiet)
+	defer deadline.Stop()
+	defer quiet.Stop()
+	for {
+		select {
+		case <-s.wake:
+			quiet.Reset(gatherQuiet)
+		case <-quiet.C:
+			return
+		case <-deadline.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// next reads what the next cells of l hold, and takes them off. Its outbox rows
+// come with the last: they are done with when all their cells are published.
+func (l *outboxList) next(ctx context.Context, r reader, page *outboxPage) error {
+	n := min(len(l.cells), pageCells)
+	if err := r.listedCells(ctx, l.cells[:n], page); err != nil {
+		return err
+	}
+	if l.cells = l.cells[n:]; len(l.cells) == 0 {
+		page.ids = l.ids
+		*l = outboxList{}
+	}
+	return nil
 }
 
 func staleSession(session, held uint64) error {

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 
 	"tailstock/connector/inventory"
 )
@@ -77,7 +79,16 @@ func (c *sqliteConn) query(ctx context.Context, each func(scanFunc) error, text 
 const selectCell = `select ` + levelRowColumns + ` from cell c join feed f on f.id = c.feed where c.sku = $1 and c.location = $2`
 
 func (c *sqliteConn) outboxPage(ctx context.Context, taken []int64, limit int, page *outboxPage) error {
-	err := c.query(ctx, func(scan scanFunc) error { return scan(&page.session) }, `select session from store_meta`)
+	var list outboxList
+	if err := c.outboxList(ctx, taken, limit, &list); err != nil {
+		return err
+	}
+	page.ids = list.ids
+	return c.listedCells(ctx, list.cells, page)
+}
+
+func (c *sqliteConn) outboxList(ctx context.Context, taken []int64, limit int, list *outboxList) error {
+	err := c.query(ctx, func(scan scanFunc) error { return scan(&list.session) }, `select session from store_meta`)
 	if err != nil {
 		return err
 	}
@@ -99,13 +110,22 @@ func (c *sqliteConn) outboxPage(ctx context.Context, taken []int64, limit int, p
 		}
 		n, err := decodeCells(cells, listed)
 		size += n
-		page.ids = append(page.ids, id)
+		list.ids = append(list.ids, id)
 		return err
 	}, `select id, cells from outbox where walk is null order by id`)
 	if err != nil && !errors.Is(err, full) {
 		return err
 	}
-	for cell := range listed {
+	list.cells = slices.Collect(maps.Keys(listed))
+	return nil
+}
+
+func (c *sqliteConn) listedCells(ctx context.Context, cells []inventory.Cell, page *outboxPage) error {
+	err := c.query(ctx, func(scan scanFunc) error { return scan(&page.session) }, `select session from store_meta`)
+	if err != nil {
+		return err
+	}
+	for _, cell := range cells {
 		if err := c.cellRows(ctx, cell, page); err != nil {
 			return err
 		}
