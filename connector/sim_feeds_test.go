@@ -28,7 +28,9 @@ func (f *memFeed) counted() bool { return f.state != connector.FeedLoading }
 func (st *memState) take(m *inventory.Message, store string) (flipped []*memFeed) {
 	switch {
 	case m.Feeds != nil:
-		st.miss(func(f *memFeed) bool { return !slices.Contains(m.Feeds, f.FeedName) })
+		lost := func(f *memFeed) bool { return !slices.Contains(m.Feeds, f.FeedName) }
+		broken := slices.ContainsFunc(st.feeds, func(f *memFeed) bool { return !f.counted() && lost(f) })
+		st.miss(func(f *memFeed) bool { return lost(f) || broken && !f.counted() })
 	case m.LoadStarted != nil && slices.Contains(m.LoadStarted.Stores, store):
 		st.miss(func(f *memFeed) bool { return f.state == connector.FeedLoading })
 		for _, name := range m.LoadStarted.Feeds {

@@ -209,6 +209,8 @@ func (w *world) operate() {
 		w.replica.replace(fmt.Sprintf("replica-%d", w.rng.IntN(1_000_000)))
 	case 15, 16, 17, 18:
 		w.ask()
+	case 21, 22:
+		w.mistake()
 	case 19:
 		w.log.empty()
 	case 20:
@@ -219,6 +221,17 @@ func (w *world) operate() {
 func (w *world) restart(i int) {
 	w.daemons[i].kill()
 	w.daemons[i] = w.start()
+}
+
+// mistake runs a daemon of another configuration for a moment.
+func (w *world) mistake() {
+	config := w.config
+	w.config = randomConfig(w.rng)
+	d := w.start()
+	w.config = config
+	w.leases.steal("capture")
+	time.Sleep(time.Duration(w.rng.IntN(20)*w.rng.IntN(60)) * time.Millisecond) // fake time
+	d.kill()
 }
 
 // ask asks one of the daemons for a job, or changes one. What comes of it is not

@@ -57,6 +57,7 @@ func Store(t *testing.T, create func(t testing.TB) StoreDatabase) {
 		"LoadForOthers":       testLoadForOthers,
 		"LoadTakesOver":       testLoadTakesOver,
 		"LoadTruncated":       testLoadTruncated,
+		"LoadDroppedWhole":    testLoadDroppedWhole,
 		"Gap":                 testGap,
 		"Rebase":              testRebase,
 		"Loaded":              testLoaded,

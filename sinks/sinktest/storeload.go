@@ -159,6 +159,27 @@ func testLoadTakesOver(t *testing.T, create func(testing.TB) StoreDatabase) {
 	wantTable(t, d, "levels", countedLevels, "A|L|8", "C|L|4")
 }
 
+// testLoadDroppedWhole: a run that does not capture one table of a load ends it,
+// even if a later run goes on with it: the other tables must not count alone.
+func testLoadDroppedWhole(t *testing.T, create func(testing.TB) StoreDatabase) {
+	d := create(t)
+	s := open(t, d)
+	log := newStoreLog("wms")
+	newStoreRelay(t, s, false)
+	bins, orders := inventory.FeedName{Table: binTable, Mapping: binMapping}, inventory.FeedName{Table: orderTable, Mapping: otherMapping}
+	log.apply(t, s, log.commit(event(1, onHand("A", "L", 5))))
+	started := log.loadStarted(s.ID(), bins, orders)
+	log.apply(t, s, started, log.read(started, event(1, onHand("A", "L", 6))))
+	applied := log.apply(t, s, log.feeds(bins))
+	if diff := cmp.Diff([]connector.FeedReport{{FeedName: bins, State: connector.FeedActive}}, applied.Feeds); diff != "" {
+		t.Errorf("feeds (-want +got):\n%s", diff)
+	}
+	log.apply(t, s, log.feeds(bins, orders), log.loadCompleted(started))
+	wantTable(t, d, "levels", countedLevels, "A|L|5")
+	wantTable(t, d, "feeds", liveFeeds, binTable+"|"+string(binMapping)+"|active")
+	sweepAll(t, s)
+}
+
 // testLoadTruncated: a truncation empties what counts and what is being loaded.
 func testLoadTruncated(t *testing.T, create func(testing.TB) StoreDatabase) {
 	d := create(t)

@@ -50,7 +50,9 @@ func (m *storeModel) open(l *storeLog) {
 func (m *storeModel) message(msg *connector.LogMessage) {
 	switch {
 	case msg.Feeds != nil:
-		m.miss(msg.Source, func(f *modelFeed) bool { return !slices.Contains(msg.Feeds, f.FeedName) })
+		lost := func(f *modelFeed) bool { return !slices.Contains(msg.Feeds, f.FeedName) }
+		broken := slices.ContainsFunc(m.feeds[msg.Source], func(f *modelFeed) bool { return !f.counted() && lost(f) })
+		m.miss(msg.Source, func(f *modelFeed) bool { return lost(f) || broken && !f.counted() })
 	case msg.LoadStarted != nil && slices.Contains(msg.LoadStarted.Stores, m.store):
 		m.miss(msg.Source, func(f *modelFeed) bool { return !f.counted() })
 		for _, name := range msg.LoadStarted.Feeds {

@@ -111,9 +111,12 @@ func (b *feedBook) miss(ctx context.Context, missed func(*feed) bool) error {
 	return nil
 }
 
-// list takes what a run captures.
+// list takes what a run captures. A load of which it leaves out a table is dropped
+// whole: the others must not count without it.
 func (b *feedBook) list(ctx context.Context, names []inventory.FeedName) error {
-	return b.miss(ctx, func(f *feed) bool { return !slices.Contains(names, f.FeedName) })
+	lost := func(f *feed) bool { return !slices.Contains(names, f.FeedName) }
+	broken := slices.ContainsFunc(b.feeds, func(f *feed) bool { return f.state == connector.FeedLoading && lost(f) })
+	return b.miss(ctx, func(f *feed) bool { return lost(f) || broken && f.state == connector.FeedLoading })
 }
 
 // startLoad makes the feeds of a load, if it is for this store. A source has one
