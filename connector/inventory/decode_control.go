@@ -95,7 +95,7 @@ func (d *decoder) rows() int {
 		d.fail("rows out of range")
 		return 0
 	}
-	return int(n) //nolint:gosec // just bounded
+	return int(n)
 }
 
 func (d *decoder) loadCompleted() *LoadCompleted {
