@@ -124,13 +124,13 @@ func newLoader(s *captureRun) *loader {
 	}
 }
 
-// record notes what a transaction touched.
+// record notes what a transaction touched, and that it came.
 func (l *loader) record(t *cdc.Transaction, changes []cdc.NetChange) {
+	now := time.Now()
+	l.live.Store(now.UnixNano())
+	l.lag.Store(int64(now.Sub(t.CommittedAt)))
 	if l.active.Load() {
 		l.rec.Record(t, changes)
-		now := time.Now()
-		l.live.Store(now.UnixNano())
-		l.lag.Store(int64(now.Sub(t.CommittedAt)))
 	}
 }
 

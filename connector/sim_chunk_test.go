@@ -9,6 +9,7 @@ import (
 
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
+	"tailstock/connector/inventory"
 )
 
 // memView sees the first commits of a memSource.
@@ -41,6 +42,9 @@ func (s *memSource) Read(ctx context.Context, _ backfill.Mark, r backfill.Reques
 	defer s.mu.Unlock()
 	s.reads = append(s.reads, r)
 	c := &backfill.Chunk{Table: s.table, View: memView(len(s.log)), ReadAt: time.Now()}
+	if s.odd != nil {
+		c.Table = s.odd
+	}
 	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
 		after, upto := bound(r.After), bound(r.Upto)
 		if r.After != nil && (id < after || id == after && !r.Including) || r.Upto != nil && id > upto {
@@ -99,4 +103,20 @@ func (s *memSource) Estimate(context.Context, cdc.TableName) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return int64(len(s.rows)), nil
+}
+
+// mapped is what r has on hand by the mapping.
+func (r simRow) mapped() inventory.Quantity { return inventory.Quantity(max(r.qty, 0)) * inventory.One }
+
+// commitAt commits a write of row 7 that changes nothing, at a time of one's own.
+func (s *memSource) commitAt(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := strconv.Itoa(len(s.log) + 1)
+	c := memCommit{Transaction: cdc.Transaction{ID: n, At: n, CommittedAt: at}, partRows: 1 << 30}
+	row := s.rows[7]
+	c.Changes = []cdc.Change{{Op: cdc.OpUpdate, Table: s.table, After: row.image(7)}}
+	s.log = append(s.log, c)
+	close(s.changed)
+	s.changed = make(chan struct{})
 }

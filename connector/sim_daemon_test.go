@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,6 +118,8 @@ var roleNames = []string{"capture", "store", "relay", "cache"}
 type daemon struct {
 	board *connector.Board
 	kill  func()
+	// jobs are those of the capture that was made last.
+	jobs atomic.Pointer[connector.Jobs]
 }
 
 func (w *world) start(t *testing.T, m *mapping.Mapping) *daemon {
@@ -126,7 +129,7 @@ func (w *world) start(t *testing.T, m *mapping.Mapping) *daemon {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for ctx.Err() == nil {
-			err := connector.Supervise(ctx, w.roles(m), d.board, slog.New(slog.DiscardHandler))
+			err := connector.Supervise(ctx, w.roles(m, d), d.board, slog.New(slog.DiscardHandler))
 			if err != nil && !errors.Is(err, connector.ErrLeaseLost) {
 				t.Errorf("daemon: %v", err)
 				return
@@ -138,17 +141,19 @@ func (w *world) start(t *testing.T, m *mapping.Mapping) *daemon {
 	return d
 }
 
-func (w *world) roles(m *mapping.Mapping) []connector.Role {
+func (w *world) roles(m *mapping.Mapping, d *daemon) []connector.Role {
 	metrics, quiet := connector.NewMetrics(nil), slog.New(slog.DiscardHandler)
 	leases := make(map[string]*memLease)
 	for _, name := range roleNames {
 		leases[name] = &memLease{w.leases, name}
 	}
+	capture := connector.NewCapture(connector.CaptureConfig{
+		Source: "erp", Adapter: w.source, Log: w.log, Lease: leases["capture"],
+		Mappings: []*mapping.Mapping{m}, Keep: w.keep, Metrics: metrics, Logger: quiet,
+	})
+	d.jobs.Store(capture.Jobs())
 	run := map[string]func(context.Context, connector.Progress) error{
-		"capture": connector.NewCapture(connector.CaptureConfig{
-			Source: "erp", Adapter: w.source, Log: w.log, Lease: leases["capture"],
-			Mappings: []*mapping.Mapping{m}, Keep: w.keep, Metrics: metrics, Logger: quiet,
-		}).Run,
+		"capture": capture.Run,
 		"store": connector.NewDeliver(connector.DeliverConfig{
 			Source: "erp", Open: w.log.open, Store: w.store, Reports: w.log, Metrics: metrics, Logger: quiet,
 		}).Run,

@@ -167,3 +167,20 @@ func (s *memStore) Loaded(context.Context) ([]string, error) {
 	}
 	return nil, nil
 }
+
+// plus is r with n more on hand in each of its contributions.
+func (r memRow) plus(n inventory.Quantity) memRow {
+	out := memRow{problem: r.problem}
+	for _, c := range r.contributions {
+		c.Quantities[inventory.OnHand] += n * inventory.One
+		out.contributions = append(out.contributions, c)
+	}
+	return out
+}
+
+func (r memRow) onHand() (sum inventory.Quantity) {
+	for _, c := range r.contributions {
+		sum += c.Quantities[inventory.OnHand]
+	}
+	return sum
+}

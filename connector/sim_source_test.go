@@ -31,6 +31,7 @@ type memSource struct {
 	confirmed int            // log up to here may be gone
 	changed   chan struct{}
 	nudged    bool
+	odd       *cdc.Table         // what chunks say of their table, if not nil
 	reads     []backfill.Request // in the order in which they were answered
 	// worst returns the place from which a restart would have to read if
 	// everything were lost now that may be lost. Nil if nothing is checked.

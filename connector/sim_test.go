@@ -1,8 +1,10 @@
 package connector_test
 
 import (
+	"context"
 	"flag"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,11 +87,16 @@ func simulate(t *testing.T, seed uint64) {
 		daemons = append(daemons, w.start(t, m))
 	}
 	backup, replica := w.store.backup(), w.cache.backup()
+	asking, stopAsking := context.WithCancel(t.Context())
+	var asked sync.WaitGroup
 	for range 60 {
 		for range w.rng.IntN(5) {
 			w.source.commit(w.rng)
 		}
 		time.Sleep(time.Duration(w.rng.IntN(2500)) * time.Millisecond) // fake time: the world moves on
+		if w.rng.IntN(4) == 0 {
+			asked.Go(w.askJobs(asking, daemons[w.rng.IntN(len(daemons))].jobs.Load(), w.rng.Uint64()))
+		}
 		switch w.rng.IntN(18) {
 		case 0:
 			i := w.rng.IntN(len(daemons))
@@ -120,6 +127,9 @@ func simulate(t *testing.T, seed uint64) {
 		}
 	}
 	w.chaos.calm()
+	stopAsking()
+	asked.Wait()
+	w.resumeJobs(t, daemons)
 	time.Sleep(3 * time.Minute) // fake time: longer than every retry delay and idle check
 	synctest.Wait()
 	w.compare(t, daemons)
