@@ -497,6 +497,9 @@ func (l *loader) finish() {
 		l.barrier = j.ends
 		l.mu.Unlock()
 	}
+	if j.verify != nil && state == JobCompleted {
+		l.s.c.cfg.Metrics.verified.ended.WithLabelValues(l.s.c.cfg.Source).SetToCurrentTime()
+	}
 	if j.kind == JobLoad && state == JobCompleted {
 		l.s.c.cfg.Metrics.loads.WithLabelValues(l.s.c.cfg.Source).Inc()
 	}

@@ -59,6 +59,8 @@ type Source struct {
 	Postgres *postgres.Config
 	// OnReject says what a row does that cannot be mapped.
 	OnReject OnReject
+	// Verify says when stores are compared with the source.
+	Verify Verify
 	// Mappings holds that of each table, at least one, in the order of the file.
 	Mappings []*mapping.Mapping
 }
