@@ -145,10 +145,7 @@ func TestSlotLost(t *testing.T) {
 	if got := reasonOf(tail(t, db.source(db.config(), "public.stock: qty"), token).failed()); got != string(cdc.GapSlotLost) {
 		t.Errorf("Tail failed with %s, want %s", got, cdc.GapSlotLost)
 	}
-	var setup *cdc.SetupError
-	if err := tail(t, db.source(db.config(), "public.stock: qty"), "").failed(); !errors.As(err, &setup) {
-		t.Errorf("first Tail on the lost slot failed with %v, want a SetupError", err)
-	}
+	tail(t, db.source(db.config(), "public.stock: qty"), "").started()
 }
 
 func TestSilentServerIsNoticed(t *testing.T) {
