@@ -19,6 +19,7 @@ import (
 	"tailstock/connector"
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
+	"tailstock/connector/inventory"
 )
 
 var update = flag.Bool("update", false, "write golden files")
@@ -60,7 +61,40 @@ func TestLoadAskedFor(t *testing.T) {
 		if s.Rows != 20 || s.Load == "" || s.Reason != "asked for" {
 			j.t.Errorf("the job was %+v", s)
 		}
+		if got, want := j.lastMarker(), (inventory.ChunkMarker{
+			Load: position(j.t, s.Load), Table: "public.bin", Last: []string{"20"}, Rows: 20, Done: true,
+		}); !cmp.Equal(got, want) {
+			j.t.Errorf("the last marker is %+v, want %+v", got, want)
+		}
+		id = j.start(bins(connector.JobSpec{To: backfill.Key{"3"}}))
+		j.is(id, connector.JobCompleted)
+		if got, want := j.lastMarker(), (inventory.ChunkMarker{
+			Job: id, Table: "public.bin", Last: []string{"3"}, Rows: 3, Done: true,
+		}); !cmp.Equal(got, want) {
+			j.t.Errorf("the last marker is %+v, want %+v", got, want)
+		}
 	})
+}
+
+// lastMarker is the last marker of a chunk in the log.
+func (j *jobWorld) lastMarker() (last inventory.ChunkMarker) {
+	j.log.mu.Lock()
+	defer j.log.mu.Unlock()
+	for _, m := range j.log.messages {
+		if m.decoded.Chunk != nil {
+			last = *m.decoded.Chunk
+		}
+	}
+	return last
+}
+
+func position(t *testing.T, text string) inventory.Position {
+	t.Helper()
+	p, err := inventory.ParsePosition(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // TestBackfillPart holds that a backfill states just the rows that it is asked for,
@@ -282,25 +316,129 @@ func TestJobPace(t *testing.T) {
 	})
 }
 
+// setOdd has chunks say that their table is another.
+func (j *jobWorld) setOdd(odd bool) {
+	altered := *j.source.table
+	altered.Columns = append([]cdc.Column(nil), altered.Columns...)
+	altered.Columns[1].Type = cdc.TypeOther
+	j.source.mu.Lock()
+	defer j.source.mu.Unlock()
+	if j.source.odd = nil; odd {
+		j.source.odd = &altered
+	}
+}
+
+// begun is how many chunks began to be read so far.
+func (j *jobWorld) begun() int {
+	j.source.mu.Lock()
+	defer j.source.mu.Unlock()
+	return j.source.begun
+}
+
 // TestRereadComplaint holds that a table which cannot be placed is complained about,
 // and that its job completes once it can.
 func TestRereadComplaint(t *testing.T) {
 	t.Parallel()
 	inJobWorld(t, 20, func(j *jobWorld) {
-		altered := *j.source.table
-		altered.Columns = append([]cdc.Column(nil), altered.Columns...)
-		altered.Columns[1].Type = cdc.TypeOther
-		setOdd := func(t *cdc.Table) {
-			j.source.mu.Lock()
-			defer j.source.mu.Unlock()
-			j.source.odd = t
-		}
-		setOdd(&altered)
+		j.setOdd(true)
 		defer j.keepCommitting(time.Millisecond, 0)()
 		id := j.start(reload(0))
 		j.until("a complaint", func() bool { return strings.Contains(j.job(id).Waits, "again and again") })
-		setOdd(nil)
+		j.setOdd(false)
 		j.is(id, connector.JobCompleted)
+		if s := j.job(id); s.Waits != "" {
+			j.t.Errorf("it still complains: %s", s.Waits)
+		}
+	})
+}
+
+// TestGivenUpWhileReading holds that chunks which are given up while they are being
+// read take no room when they come: however often that happens, the job goes on,
+// also beside changes.
+func TestGivenUpWhileReading(t *testing.T) {
+	t.Parallel()
+	inJobWorld(t, 1_000, func(j *jobWorld) {
+		j.source.mu.Lock()
+		j.source.slow = 200 * time.Millisecond
+		j.source.mu.Unlock()
+		for range 20 {
+			// The first chunk cannot be placed before the stream goes on, and then not at
+			// all; the second is being read at that moment.
+			j.setOdd(true)
+			j.source.hold(true)
+			begun := j.begun()
+			id := j.start(reload(250)) // chunks of 250 rows, one in a second
+			j.until("the first chunk", func() bool { return j.begun() == begun+2 })
+			j.source.commitAt(time.Now())
+			j.until("two chunks", func() bool { return j.begun() == begun+3 })
+			j.source.hold(false)
+			time.Sleep(300 * time.Millisecond) // fake time: the second one comes
+			j.setOdd(false)
+			j.is(id, connector.JobCompleted)
+		}
+		defer j.keepCommitting(100*time.Millisecond, 0)()
+		j.is(j.start(reload(0)), connector.JobCompleted)
+	})
+}
+
+// TestPauseWhileReading holds that a chunk which comes back to a job that was paused
+// and resumed meanwhile does no harm.
+func TestPauseWhileReading(t *testing.T) {
+	t.Parallel()
+	inJobWorld(t, 20, func(j *jobWorld) {
+		j.spoil()
+		id := j.start(reload(5))
+		j.until("rows", func() bool { return j.job(id).Rows >= 5 })
+		gate := make(chan struct{})
+		j.source.mu.Lock()
+		j.source.gate = gate
+		j.source.mu.Unlock()
+		waiting := func(n int) {
+			j.until(fmt.Sprintf("%d chunks being read", n), func() bool {
+				j.source.mu.Lock()
+				defer j.source.mu.Unlock()
+				return j.source.waiting == n
+			})
+		}
+		waiting(1)
+		j.do((*connector.Jobs).Pause, id)
+		j.is(id, connector.JobPaused)
+		j.do((*connector.Jobs).Resume, id)
+		waiting(2)
+		j.source.mu.Lock()
+		j.source.gate = nil
+		j.source.mu.Unlock()
+		close(gate)
+		j.is(id, connector.JobCompleted)
+		j.wantWrong(nil)
+		if s := j.job(id); s.Rows != 20 {
+			j.t.Errorf("%d rows were read, want 20", s.Rows)
+		}
+	})
+}
+
+// TestLoadsWait holds that a load does not begin while stores hold feeds of another,
+// paused or not: they would drop them.
+func TestLoadsWait(t *testing.T) {
+	t.Parallel()
+	inJobWorld(t, 60, func(j *jobWorld) {
+		j.spoil()
+		first := j.start(reload(5))
+		j.until("rows", func() bool { return j.job(first).Rows >= 10 })
+		j.do((*connector.Jobs).Pause, first)
+		j.is(first, connector.JobPaused)
+		second := j.start(reload(0))
+		part := j.start(bins(connector.JobSpec{To: backfill.Key{"3"}}))
+		j.is(part, connector.JobCompleted)
+		j.wantWrong(append([]int{0}, to(4, 60)...))
+		time.Sleep(time.Minute) // fake time
+		if s := j.job(second); s.State != connector.JobQueued || s.Load != "" {
+			j.t.Errorf("beside a paused load the second one is %+v", s)
+		}
+		j.do((*connector.Jobs).Resume, first)
+		j.is(first, connector.JobCompleted)
+		j.is(second, connector.JobCompleted)
+		j.wantWrong(nil)
 	})
 }
 

@@ -2,6 +2,7 @@ package connector_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -35,7 +36,11 @@ func (s *memSource) Read(ctx context.Context, _ backfill.Mark, r backfill.Reques
 	if s.chaos.strike() {
 		return nil, errInjected
 	}
-	if err := pause(ctx, 3*time.Millisecond); err != nil {
+	s.mu.Lock()
+	s.begun++
+	takes := 3*time.Millisecond + s.slow
+	s.mu.Unlock()
+	if err := errors.Join(pause(ctx, takes), s.pass(ctx)); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -64,6 +69,25 @@ func (s *memSource) Read(ctx context.Context, _ backfill.Mark, r backfill.Reques
 	return c, nil
 }
 
+// pass waits for the gate, if there is one.
+func (s *memSource) pass(ctx context.Context) error {
+	s.mu.Lock()
+	gate := s.gate
+	if gate != nil {
+		s.waiting++
+	}
+	s.mu.Unlock()
+	if gate == nil {
+		return nil
+	}
+	select {
+	case <-gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // selects evaluates the one form of condition that tests use: location == 'L0'.
 func (s *memSource) selects(id int, c *cdc.Condition) bool {
 	return c == nil || s.rows[id].location == c.Values[0].Text
@@ -78,6 +102,15 @@ func bound(k backfill.Key) int {
 		panic(err)
 	}
 	return n
+}
+
+// hold has commits not emitted, or emitted again.
+func (s *memSource) hold(held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = held
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // Nudge implements backfill.Reader.

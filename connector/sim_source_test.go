@@ -32,6 +32,11 @@ type memSource struct {
 	changed   chan struct{}
 	nudged    bool
 	odd       *cdc.Table         // what chunks say of their table, if not nil
+	gate      chan struct{}      // what a chunk waits for, if not nil
+	waiting   int                // chunks that have come to it
+	begun     int                // chunks that began to be read
+	slow      time.Duration      // how long that takes, on top
+	held      bool               // commits are not emitted
 	reads     []backfill.Request // in the order in which they were answered
 	// worst returns the place from which a restart would have to read if
 	// everything were lost now that may be lost. Nil if nothing is checked.
@@ -256,7 +261,7 @@ func (s *memSource) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc
 	for {
 		s.mu.Lock()
 		var c *memCommit
-		if place < len(s.log) {
+		if place < len(s.log) && !s.held {
 			copied := s.log[place]
 			c = &copied
 		}
