@@ -265,8 +265,10 @@ func (l *loader) take(r *chunkResult) error {
 		l.s.c.cfg.Logger.Warn("a chunk could not be read, will retry", "table", t.name, "error", r.err, "after", t.delay)
 		l.s.c.cfg.Metrics.chunkFailures.WithLabelValues(l.s.c.cfg.Source).Inc()
 		l.changed = true
+		t.keys.failed(r.step.Request.Keys)
 		return nil //nolint:nilerr // it is read again, and people are told
 	}
+	t.keys.failed(nil)
 	t.delay, t.trouble = 0, ""
 	if err := t.planner.Arrive(r.step, r.chunk, r.took); err != nil {
 		return err

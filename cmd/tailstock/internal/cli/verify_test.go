@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -243,4 +244,69 @@ func (r *rig) texts(query string) []string {
 		r.t.Fatal(err)
 	}
 	return out
+}
+
+// TestVerifySurvivesRestart: a verification goes on after a restart of the daemon,
+// reads no row twice, and looks for all that stores have, because nobody remembers
+// what was compared before.
+func TestVerifySurvivesRestart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.settled(none)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if code, out, _ := r.run("verify", "--json", "--throttle", "400"); code != cli.ExitFailed {
+			t.Errorf("verify ended with %d while the daemon went away: %s", code, out)
+		}
+	})
+	var job connector.JobStatus
+	testenv.Eventually(t, 30*time.Second, func() bool {
+		for _, j := range r.jobs() {
+			if j.Kind == connector.JobVerify && j.Rows >= 800 { // more than what is read at once
+				job = j
+			}
+		}
+		return job.ID != ""
+	}, func() string { return "no verification reads" })
+	r.stop()
+	wg.Wait()
+	r.start()
+	r.await(job.ID, "completed", func(j connector.JobStatus) bool { return j.State == connector.JobCompleted })
+	if job = r.job(job.ID); job.Rows != rigRows || job.Verify.Stated != rigRows || job.Verify.ReadBack == 0 || len(job.Verify.Stores) != 1 {
+		t.Errorf("job %+v with %+v, want %d rows read once, and rows looked for in one store", job, job.Verify, rigRows)
+	}
+	if _, rows, _ := r.verify(cli.ExitOK); rows.Equal != rigRows {
+		t.Errorf("afterwards %+v", rows)
+	}
+}
+
+// TestVerifySays what it did not compare, and what makes no sense.
+func TestVerifySays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.settled(none)
+	if v, rows, _ := r.verify(cli.ExitOK, "--sample", "1%"); v.Stated >= rigRows || rows.Equal != v.Stated || v.ReadBack >= rigRows {
+		t.Errorf("a sample of 1%%: %+v, %+v, want a part of the rows", v, rows)
+	}
+	for _, args := range [][]string{
+		{"--table", "public.other"}, {"--source", "other"}, {"--sample", "0"}, {"--sample", "x"}, {"--levels", "--sample", "1%"},
+	} {
+		if code, out, complaints := r.run(append([]string{"verify"}, args...)...); code != cli.ExitUsage {
+			t.Errorf("verify %q ended with %d: %s%s", args, code, out, complaints)
+		}
+	}
+	if out := r.must("verify", "--table", "public.stock"); !strings.Contains(out, "2000 rows compared") || !strings.Contains(out, "nothing differs") {
+		t.Errorf("verify says %q", out)
+	}
+	const copied = `insert into contribution select feed, '%s', leg, sku, location, on_hand, committed, unavailable, safety_stock, incoming,
+		run, number, committed_at, transaction_id from contribution where row_key = '[4]'`
+	for _, key := range []string{"bogus", `["4"]`, "[4,5]", "[99999999999999999999]"} {
+		if _, err := r.store.ExecContext(t.Context(), fmt.Sprintf(copied, key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, out, complaints := r.run("verify", "--json")
+	if code != cli.ExitFailed || !strings.Contains(complaints, "4 rows of stores could not be looked for") {
+		t.Errorf("with odd keys verify ended with %d: %s%s", code, out, complaints)
+	}
 }
