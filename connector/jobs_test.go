@@ -133,7 +133,7 @@ func TestJobOverRestart(t *testing.T) {
 		rows := j.job(id).Rows
 		j.restart()
 		j.is(id, connector.JobPaused)
-		time.Sleep(time.Minute) // fake time: it must stay so
+		passes(time.Minute) // it must stay so
 		if s := j.job(id); s.State != connector.JobPaused || s.Rows < 20 || s.Rows > rows {
 			j.t.Errorf("behind the restart the job is %+v, want it paused at %d rows or little before", s, rows)
 		}
@@ -223,12 +223,12 @@ func TestLoadCancelled(t *testing.T) {
 				return len(j.store.state.feeds) == 1
 			})
 			j.wantWrong(to(0, 100))
-			time.Sleep(time.Minute) // fake time
+			passes(time.Minute)
 			if jobs := j.list(); len(jobs) != 2 {
 				j.t.Errorf("the jobs are %+v, want none but the first load and the one given up", jobs)
 			}
 			j.restart()
-			time.Sleep(time.Minute) // fake time
+			passes(time.Minute)
 			if jobs := j.list(); len(jobs) != 0 {
 				j.t.Errorf("behind a restart the jobs are %+v", jobs)
 			}
@@ -284,7 +284,7 @@ func (j *jobWorld) keepCommitting(every, behind time.Duration) (stop func()) {
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			j.source.commitAt(time.Now().Add(-behind))
-			time.Sleep(every) // fake time
+			passes(every)
 		}
 	})
 	return func() { cancel(); wg.Wait() }
@@ -302,12 +302,12 @@ func TestJobPace(t *testing.T) {
 		}
 
 		catchUp := j.keepCommitting(100*time.Millisecond, time.Hour)
-		time.Sleep(time.Second) // fake time
+		passes(time.Second)
 		spec := reload(0)
 		spec.MaxLag = time.Minute
 		id := j.start(spec)
 		j.is(id, connector.JobRunning)
-		time.Sleep(time.Minute) // fake time
+		passes(time.Minute)
 		if s := j.job(id); s.Rows != 0 || s.State != connector.JobRunning {
 			j.t.Errorf("while the stream is an hour behind the job is %+v", s)
 		}
@@ -372,7 +372,7 @@ func TestGivenUpWhileReading(t *testing.T) {
 			j.source.commitAt(time.Now())
 			j.until("two chunks", func() bool { return j.begun() == begun+3 })
 			j.source.hold(false)
-			time.Sleep(300 * time.Millisecond) // fake time: the second one comes
+			passes(300 * time.Millisecond) // the second one comes
 			j.setOdd(false)
 			j.is(id, connector.JobCompleted)
 		}
@@ -431,7 +431,7 @@ func TestLoadsWait(t *testing.T) {
 		part := j.start(bins(connector.JobSpec{To: backfill.Key{"3"}}))
 		j.is(part, connector.JobCompleted)
 		j.wantWrong(append([]int{0}, to(4, 60)...))
-		time.Sleep(time.Minute) // fake time
+		passes(time.Minute)
 		if s := j.job(second); s.State != connector.JobQueued || s.Load != "" {
 			j.t.Errorf("beside a paused load the second one is %+v", s)
 		}
@@ -471,7 +471,7 @@ func TestJobRefused(t *testing.T) {
 		if err == nil {
 			j.t.Error("a job was begun whose first row cannot be read")
 		}
-		time.Sleep(time.Minute) // fake time: runs may have failed
+		passes(time.Minute) // runs may have failed
 		if err := j.d.jobs.Load().Cancel(j.t.Context(), "erp-1"); !errors.Is(err, connector.ErrNoJob) {
 			j.t.Errorf("cancelled what is not there: %v", err)
 		}
