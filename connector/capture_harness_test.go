@@ -30,8 +30,10 @@ type captureTest struct {
 	reg    *prometheus.Registry
 	source *scriptSource
 	log    *scriptLog
-	cancel context.CancelFunc
-	result chan error
+	// capture is the one that runs.
+	capture *connector.Capture
+	cancel  context.CancelFunc
+	result  chan error
 }
 
 // captured runs f in a bubble with a capture that is set up by edit, and has
@@ -41,7 +43,7 @@ func captured(t *testing.T, edit func(*captureTest), f func(*captureTest)) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &captureTest{
 			t: t, reg: prometheus.NewRegistry(), result: make(chan error, 1),
-			source: &scriptSource{emits: make(chan emitted), table: binTable()},
+			source: &scriptSource{emits: make(chan emitted), nudged: make(chan struct{}, 1), table: binTable()},
 			log: &scriptLog{start: connector.RunStart{
 				Run: 7, LogID: "log", Tail: inventory.Position{Run: 3, Number: 4}, Resume: "before",
 			}},
@@ -55,7 +57,8 @@ func captured(t *testing.T, edit func(*captureTest), f func(*captureTest)) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		c.cancel = cancel
-		go func() { c.result <- connector.NewCapture(c.cfg).Run(ctx, connector.Progress{}) }()
+		c.capture = connector.NewCapture(c.cfg)
+		go func() { c.result <- c.capture.Run(ctx, connector.Progress{}) }()
 		synctest.Wait()
 		f(c)
 		cancel()
@@ -156,15 +159,15 @@ type emitted struct {
 }
 
 type scriptSource struct {
-	table *cdc.Table
-	emits chan emitted
+	table  *cdc.Table
+	emits  chan emitted
+	nudged chan struct{}
 
 	mu        sync.Mutex
 	from      cdc.Resume
 	confirmed []cdc.Resume
 	complete  func(rows []*cdc.NetChange) error
 	wanted    []cdc.Wanted
-	nudges    int
 	// read answers reads of chunks; nil fails them.
 	read func(context.Context, backfill.Request) (*backfill.Chunk, error)
 }
@@ -173,15 +176,21 @@ func (s *scriptSource) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitF
 	s.mu.Lock()
 	s.from = from
 	s.mu.Unlock()
+	reached := from
 	for {
 		select {
 		case e := <-s.emits:
 			if e.t == nil {
 				return <-e.result
 			}
+			reached = e.t.Resume
 			err := emit(ctx, e.t)
 			e.result <- err
 			if err != nil {
+				return err
+			}
+		case <-s.nudged:
+			if err := emit(ctx, &cdc.Transaction{Resume: reached}); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -225,10 +234,12 @@ func (s *scriptSource) Read(ctx context.Context, _ backfill.Mark, r backfill.Req
 	return read(ctx, r)
 }
 
+// Nudge has Tail emit progress.
 func (s *scriptSource) Nudge() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.nudges++
+	select {
+	case s.nudged <- struct{}{}:
+	default:
+	}
 }
 
 func (s *scriptSource) Estimate(context.Context, cdc.TableName) (int64, error) { return 0, nil }
@@ -250,6 +261,8 @@ type scriptLog struct {
 	texts   map[inventory.MappingID][]byte
 	plan    []byte
 	rests   inventory.Position // of plan
+	// loadReason is why the last load began.
+	loadReason string
 }
 
 func (l *scriptLog) failed(operation string) error {
@@ -284,6 +297,17 @@ func (l *scriptLog) Append(_ context.Context, e inventory.Envelope) (connector.A
 			fmt.Fprintf(&b, " part %d last %v", c.Part, c.Last)
 		}
 		b.WriteByte(' ')
+	}
+	switch {
+	case m.SourceGap != nil:
+		b.WriteString("gap ")
+	case m.LoadStarted != nil:
+		l.loadReason = m.LoadStarted.Reason
+		fmt.Fprintf(&b, "load of %d for %q started ", len(m.LoadStarted.Feeds), m.LoadStarted.Stores)
+	case m.Chunk != nil:
+		fmt.Fprintf(&b, "chunk up to %q done %v ", m.Chunk.Last, m.Chunk.Done)
+	case m.LoadCompleted != nil:
+		b.WriteString("load completed ")
 	}
 	fmt.Fprintf(&b, "-> %s", e.Resume)
 	l.did = append(l.did, b.String())

@@ -39,7 +39,7 @@ func TestGapOfSourceIsStated(t *testing.T) {
 		c.wantGap(cdc.GapSlotMissing, "fresh")
 		c.must(c.emit("a", 1))
 		c.must(c.emitPart(&cdc.Transaction{Resume: "later"}))
-		c.wantLog("0: -> before", "1: -> fresh", "2: a(1) -> after a")
+		c.wantLog("0: -> before", "1: gap -> fresh", "2: a(1) -> after a")
 		wantMetric(t, c.reg, "tailstock_capture_gaps_total", 1)
 	})
 }
@@ -110,7 +110,7 @@ func TestLostLogIsGap(t *testing.T) {
 				}
 				c.must(c.emitPart(&cdc.Transaction{Resume: "fresh"}))
 				c.wantGap(cdc.GapLogLost, "fresh")
-				c.wantLog("1: -> fresh")
+				c.wantLog("1: gap -> fresh")
 			})
 		})
 	}

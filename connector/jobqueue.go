@@ -189,11 +189,11 @@ func (l *loader) pause(j *job) error {
 
 // cancel gives j up.
 func (l *loader) cancel(j *job) error {
-	if err := l.changeable(j); err != nil {
-		return err
-	}
 	if j.needed {
 		return &JobError{fmt.Sprintf("job %s loads what stores lack (%s), and would begin anew at once: pause it instead", j.id, j.reason)}
+	}
+	if err := l.changeable(j); err != nil {
+		return err
 	}
 	j.cancelled, j.paused = true, false
 	switch {

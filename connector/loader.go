@@ -3,8 +3,6 @@ package connector
 import (
 	"context"
 	"errors"
-	"math"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,13 +122,13 @@ func newLoader(s *captureRun) *loader {
 	}
 }
 
-// record notes what a transaction touched.
+// record notes what a transaction touched, and that it came.
 func (l *loader) record(t *cdc.Transaction, changes []cdc.NetChange) {
+	now := time.Now()
+	l.live.Store(now.UnixNano())
+	l.lag.Store(int64(now.Sub(t.CommittedAt)))
 	if l.active.Load() {
 		l.rec.Record(t, changes)
-		now := time.Now()
-		l.live.Store(now.UnixNano())
-		l.lag.Store(int64(now.Sub(t.CommittedAt)))
 	}
 }
 
@@ -266,8 +264,10 @@ func (l *loader) take(r *chunkResult) error {
 		l.s.c.cfg.Logger.Warn("a chunk could not be read, will retry", "table", t.name, "error", r.err, "after", t.delay)
 		l.s.c.cfg.Metrics.chunkFailures.WithLabelValues(l.s.c.cfg.Source).Inc()
 		l.changed = true
+		t.keys.failed(r.step.Request.Keys)
 		return nil //nolint:nilerr // it is read again, and people are told
 	}
+	t.keys.failed(nil)
 	t.delay, t.trouble = 0, ""
 	if err := t.planner.Arrive(r.step, r.chunk, r.took); err != nil {
 		return err
@@ -418,43 +418,6 @@ func (l *loader) open() {
 	}
 }
 
-// room returns how many more rows may be on their way to the stores.
-func (l *loader) room(now time.Time) int {
-	applied := l.applied()
-	n := 0
-	for n < len(l.unapplied) && l.unapplied[n].marker.Compare(applied) <= 0 {
-		n++
-	}
-	l.unapplied = append(l.unapplied[:0], l.unapplied[n:]...)
-	room := unappliedQuiet
-	if l.flows(now) {
-		room = unappliedLive
-	}
-	for _, p := range l.unapplied {
-		room -= p.rows
-	}
-	for _, r := range l.arrived {
-		room -= len(r.events)
-	}
-	return room
-}
-
-// flows reports whether transactions come at present. For any goroutine.
-func (l *loader) flows(now time.Time) bool { return now.UnixNano()-l.live.Load() < int64(liveFor) }
-
-// applied is the position that every store which takes the rows has applied: those
-// of a load, otherwise all. Stores that were forgotten meanwhile are not waited for.
-func (l *loader) applied() inventory.Position {
-	lowest := inventory.Position{Run: math.MaxUint64}
-	for _, r := range l.s.run.Reports() {
-		takes := l.job.kind != JobLoad || slices.Contains(l.job.stores, r.Store)
-		if takes && r.LogID == l.s.start.LogID && r.Position.Before(lowest) {
-			lowest = r.Position
-		}
-	}
-	return lowest
-}
-
 // end ends the current job when everything that was read is durable.
 func (l *loader) end(ctx context.Context) error {
 	body := l.job.ending(l.s.c.cfg.Source)
@@ -497,6 +460,9 @@ func (l *loader) finish() {
 		l.mu.Lock()
 		l.barrier = j.ends
 		l.mu.Unlock()
+	}
+	if j.verify != nil && state == JobCompleted {
+		l.s.c.cfg.Metrics.verified.ended.WithLabelValues(l.s.c.cfg.Source).SetToCurrentTime()
 	}
 	if j.kind == JobLoad && state == JobCompleted {
 		l.s.c.cfg.Metrics.loads.WithLabelValues(l.s.c.cfg.Source).Inc()

@@ -2,6 +2,9 @@ package connector
 
 import (
 	"context"
+	"log/slog"
+	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -143,13 +146,19 @@ func (d *Deliver) compared(ctx context.Context, b Batch, found []Comparison) {
 	}
 }
 
-// verifiedRows counts compared rows by source and result.
-type verifiedRows struct{ rows *prometheus.CounterVec }
+// verifiedRows counts compared rows by source and result, and says when that ended.
+type verifiedRows struct {
+	rows  *prometheus.CounterVec
+	ended *prometheus.GaugeVec
+}
 
 func newVerifiedRows(reg prometheus.Registerer) verifiedRows {
-	return verifiedRows{register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: metricsNamespace, Name: "verify_rows_total", Help: "Rows that verifications compared, by what that came to.",
-	}, []string{"source", "result"}))}
+	return verifiedRows{
+		rows: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: metricsNamespace, Name: "verify_rows_total", Help: "Rows that verifications compared, by what that came to.",
+		}, []string{"source", "result"})),
+		ended: factory{reg}.gauges("verify_last_timestamp_seconds", "When the last verification had read everything, in seconds since 1970."),
+	}
 }
 
 func (v verifiedRows) add(source string, r ComparedRows) {
@@ -158,4 +167,30 @@ func (v verifiedRows) add(source string, r ComparedRows) {
 	} {
 		v.rows.WithLabelValues(source, result).Add(float64(n))
 	}
+}
+
+// VerifyEvery has the source of jobs verified again and again, with every between
+// the end of one verification and the beginning of the next, until ctx ends. One that
+// cannot begin is left out.
+func VerifyEvery(ctx context.Context, jobs *Jobs, every time.Duration, spec VerifySpec, log *slog.Logger) {
+	for sleep(ctx, every) == nil {
+		job, err := jobs.Start(ctx, JobSpec{Kind: JobVerify, VerifySpec: spec})
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			log.WarnContext(ctx, "a verification that is due could not begin", "error", err, "next", every)
+			continue
+		}
+		for jobs.running(job.ID) && sleep(ctx, verifyLook) == nil {
+		}
+	}
+}
+
+// verifyLook is how often a scheduled verification is looked at.
+const verifyLook = time.Second
+
+// running reports whether a job is not over.
+func (j *Jobs) running(id string) bool {
+	return slices.ContainsFunc(j.List(), func(s JobStatus) bool { return s.ID == id && !s.State.Ended() })
 }

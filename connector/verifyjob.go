@@ -106,6 +106,12 @@ type keyReading struct {
 	last  bool
 	after cdc.RowKey
 	done  bool
+	// page are the keys that are being read, one at a time if single. failures counts
+	// the times in a row that reading them failed, odd are those of the last time.
+	page     []backfill.Key
+	single   bool
+	failures int
+	odd      []backfill.Key
 	// readBack and unreadable count rows, as VerifyStatus does.
 	readBack, unreadable int64
 }
@@ -152,6 +158,7 @@ func (l *loader) lookBack() {
 	l.takeKeys()
 	for _, t := range l.job.tables {
 		k := t.keys
+		l.isolate(t)
 		if k.done || k.asked || !t.planner.Cursor().Done {
 			continue
 		}
@@ -229,6 +236,58 @@ func (l *loader) appliedBy(store string) (inventory.Position, bool) {
 	return inventory.Position{}, false
 }
 
+// keyFailures is how often reading keys may fail before one of them is blamed.
+const keyFailures = 2
+
+// failed notes that keys could not be read, or with none that some could. A nil k has
+// none.
+func (k *keyReading) failed(keys []backfill.Key) {
+	switch {
+	case k == nil:
+	case len(keys) == 0:
+		k.failures, k.odd = 0, nil
+	default:
+		k.failures, k.odd = k.failures+1, keys
+	}
+}
+
+// isolate has the keys of t that cannot be read, time after time, read one by one,
+// and leaves out one that cannot be even then: a store may hold anything, and the
+// source may not even be able to look for it. It waits until all that was read
+// before is durable.
+func (l *loader) isolate(t *tableRead) {
+	k := t.keys
+	if k.failures < keyFailures || len(k.odd) == 0 {
+		return
+	}
+	at := t.planner.Cursor().Listed
+	if at == len(k.page) || &k.page[at] != &k.odd[0] {
+		return
+	}
+	if k.single {
+		l.s.c.cfg.Logger.Warn("a row that a store has cannot be looked for in the source", "table", t.name, "key", []string(k.odd[0]), "why", t.trouble)
+		k.unreadable++
+		k.readBack--
+		at++
+	}
+	k.single = true
+	t.planner.Close()
+	l.forget(t)
+	l.readKeys(t, k.page[at:])
+}
+
+// readKeys has keys of t read.
+func (l *loader) readKeys(t *tableRead, keys []backfill.Key) {
+	k := t.keys
+	k.page = keys
+	k.failed(nil)
+	plan := backfill.Plan{Table: t.table, Keys: keys, MaxRows: chunkRows, Throttle: l.job.throttle}
+	if k.single {
+		plan.MinRows, plan.MaxRows = 1, 1
+	}
+	t.planner = backfill.NewPlanner(plan)
+}
+
 // takeKeys takes a page of keys that has come.
 func (l *loader) takeKeys() {
 	var a keyAnswer
@@ -263,7 +322,8 @@ func (l *loader) takeKeys() {
 		}
 	}
 	k.readBack += int64(len(keys))
-	t.planner = backfill.NewPlanner(backfill.Plan{Table: t.table, Keys: keys, MaxRows: chunkRows, Throttle: l.job.throttle})
+	k.single = false
+	l.readKeys(t, keys)
 }
 
 // sampled chooses at random what a sample holds.

@@ -52,7 +52,8 @@ type Control struct {
 }
 
 // Serve has endpoints answered for source until the Control is stopped. It is for
-// the daemon that holds the source's capture. Answers are made under ctx.
+// the daemon that holds the source's capture. Answers are made under ctx. When it
+// returns, the server knows.
 func (c *Client) Serve(ctx context.Context, source string, endpoints ...Endpoint) (*Control, error) {
 	service, err := micro.AddService(c.nc, micro.Config{
 		Name: "tailstock-control", Version: "1.0.0", Description: "controls the capture of a source",
@@ -69,6 +70,11 @@ func (c *Client) Serve(ctx context.Context, source string, endpoints ...Endpoint
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("serve control %s of source %s: %w", e.Name, source, err), control.Stop())
 		}
+	}
+	flush, done := withRequestTimeout(ctx)
+	defer done()
+	if err := c.nc.FlushWithContext(flush); err != nil {
+		return nil, errors.Join(fmt.Errorf("serve control of source %s: %w", source, err), control.Stop())
 	}
 	return control, nil
 }

@@ -26,7 +26,7 @@ func (r *run) KeepPlan(ctx context.Context, plan []byte, rests inventory.Positio
 	key := planKey(r.log.source)
 	if !r.planRead {
 		held, err := r.state.get(ctx, key)
-		if err != nil {
+		if err != nil || !held.found && len(plan) == 0 {
 			return err
 		}
 		// The run's own record was written under the lease, and is still the last
@@ -38,9 +38,6 @@ func (r *run) KeepPlan(ctx context.Context, plan []byte, rests inventory.Positio
 	}
 	var err error
 	if len(plan) == 0 {
-		if r.planRevision == 0 {
-			return nil
-		}
 		err = r.state.remove(ctx, key, r.planRevision)
 		r.planRead = false
 	} else {

@@ -61,6 +61,8 @@ type Source struct {
 	OnReject OnReject
 	// OnGap says what a source does that cannot deliver what comes next.
 	OnGap OnGap
+	// Verify says when stores are compared with the source.
+	Verify Verify
 	// Mappings holds that of each table, at least one, in the order of the file.
 	Mappings []*mapping.Mapping
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tailstock/connector"
 	"tailstock/connector/cdc"
 	"tailstock/connector/natslog"
 	"tailstock/internal/config"
@@ -66,6 +67,7 @@ sources:
       wal_sender_timeout: 30s
       status_interval: 5s
     on_reject: stop
+    verify: {every: 1d, sample: 12.5%, repair: true}
     tables:
       wms.bin_stock:
         contributes:
@@ -119,6 +121,9 @@ func TestSourcesStandInTheOrderOfTheFile(t *testing.T) {
 		t.Fatalf("%d sources, want 2", len(c.Sources))
 	}
 	wms, erp := c.Sources[0], c.Sources[1]
+	if want := (config.Verify{Every: 24 * time.Hour, VerifySpec: connector.VerifySpec{Repair: true, Sample: 12.5}}); wms.Verify != want || erp.Verify != (config.Verify{}) {
+		t.Errorf("verify %+v and %+v, want %+v and nothing", wms.Verify, erp.Verify, want)
+	}
 	if wms.Name != "wms" || wms.OnReject != config.OnRejectStop || erp.Name != "erp" || erp.OnReject != config.OnRejectKeep {
 		t.Errorf("sources %v (%s), %v (%s)", wms, wms.OnReject, erp, erp.OnReject)
 	}

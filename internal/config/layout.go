@@ -171,6 +171,7 @@ func (d *decoder) source(s *Source, c *Config) shape {
 			{"postgres", "Follows a PostgreSQL database, version 13 or later. Required.", postgresSection(s)},
 			{"on_reject", "What a row does that cannot be mapped: keep puts it into the rejects stream and goes on, stop halts the source. Defaults to keep.", choice(&s.OnReject, string(OnRejectKeep), string(OnRejectStop))},
 			{"on_gap", "What a source does whose changes were lost, as with its slot: reload loads all tables anew beside the old numbers, halt waits for an operator. Defaults to reload.", choice(&s.OnGap, string(OnGapReload), string(OnGapHalt))},
+			{"verify", "Has the daemon compare stores with the source by itself, and count what differs.", verify(&s.Verify)},
 			{"tables", "The tables to capture, by name with schema. Required.", d.tables(s)},
 		},
 		refused: map[string]string{

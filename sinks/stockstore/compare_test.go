@@ -42,13 +42,13 @@ var comparedFeed = inventory.FeedName{Table: comparedTable, Mapping: comparedMap
 
 // comparedLog writes the log of a source whose only table is loaded.
 type comparedLog struct {
-	t    *testing.T
+	t    testing.TB
 	s    *stockstore.Store
 	at   inventory.Position
 	next inventory.Position
 }
 
-func newComparedLog(t *testing.T, s *stockstore.Store) *comparedLog {
+func newComparedLog(t testing.TB, s *stockstore.Store) *comparedLog {
 	l := &comparedLog{t: t, s: s, next: inventory.Position{Run: 1, Number: 1}}
 	started := l.next
 	l.apply(inventory.Message{LoadStarted: &inventory.LoadStarted{Feeds: []inventory.FeedName{comparedFeed}, Stores: []string{s.ID()}}})

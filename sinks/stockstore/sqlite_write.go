@@ -40,6 +40,9 @@ func (t *sqliteTx) contributions(ctx context.Context, rows []rowChange, each fun
 	if err != nil {
 		return err
 	}
+	if len(rows) >= manyRows && ofOneFeed(rows) {
+		return t.manyContributions(ctx, rows, each)
+	}
 	for i := range rows {
 		var s storedLeg
 		err := t.query(ctx, func(scan scanFunc) error {

@@ -45,6 +45,11 @@ func openDatabase(t testing.TB, dsn, schema string, tables ...string) *database 
 		t.Fatal(err)
 	}
 	db := &database{t: t, dsn: dsn, name: "s_" + strings.TrimPrefix(u.Path, "/"), conn: connect(t, dsn)}
+	// The shared server has room for some slots only.
+	t.Cleanup(func() {
+		const drop = `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active`
+		_, _ = db.conn.Exec(context.Background(), drop)
+	})
 	db.exec(schema)
 	if len(tables) > 0 {
 		db.exec(fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s", db.name, strings.Join(tables, ", ")))

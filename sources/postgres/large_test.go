@@ -40,6 +40,7 @@ func TestLargeTransactionInParts(t *testing.T) {
 	}
 
 	var peak uint64
+	var held cdc.Resume // the log may have gone on a little before the transaction
 	n, part := 0, 0
 	err = s.Tail(t.Context(), before, func(_ context.Context, tx *cdc.Transaction) error {
 		if tx.Progress() {
@@ -51,8 +52,11 @@ func TestLargeTransactionInParts(t *testing.T) {
 			}
 			return enough
 		}
+		if part == 0 {
+			held = tx.Resume
+		}
 		if tx.Part != part || len(tx.Changes) == 0 || len(tx.Changes) > 1000 || tx.Last != (n+len(tx.Changes) == rows) ||
-			(tx.Resume == before) == tx.Last {
+			(tx.Resume == held) == tx.Last {
 			t.Fatalf("part %d after %d changes: part %d, last %v, %d changes, resume %s", part, n, tx.Part, tx.Last, len(tx.Changes), tx.Resume)
 		}
 		for i := range tx.Changes {
@@ -145,10 +149,7 @@ func TestSlotLost(t *testing.T) {
 	if got := reasonOf(tail(t, db.source(db.config(), "public.stock: qty"), token).failed()); got != string(cdc.GapSlotLost) {
 		t.Errorf("Tail failed with %s, want %s", got, cdc.GapSlotLost)
 	}
-	var setup *cdc.SetupError
-	if err := tail(t, db.source(db.config(), "public.stock: qty"), "").failed(); !errors.As(err, &setup) {
-		t.Errorf("first Tail on the lost slot failed with %v, want a SetupError", err)
-	}
+	tail(t, db.source(db.config(), "public.stock: qty"), "").started()
 }
 
 func TestSilentServerIsNoticed(t *testing.T) {

@@ -34,7 +34,11 @@ the range, in the order of the key's index.
 
 EXPR compares captured columns with literals, in the language of mappings:
 "warehouse == 'DC1' and qty > 0", "sku in ['A', 'B']", "note != null". The source
-calls no functions for it. Text is compared as the source's database compares it.
+calls no functions for it. What a text means there, and how it is ordered, is up to
+the type of the column in the source.
+
+An ALTER TABLE that rewrites rows (a new type, a new column with a value) says
+nothing in the stream about the rows: load the table anew behind it.
 
 The job runs in the daemon that captures the source, one at a time for each
 source. This command follows it; Ctrl-C leaves it to itself. It survives restarts.

@@ -73,8 +73,8 @@ func TestBackfillSteered(t *testing.T) {
 	r.settled(none)
 
 	r.spoil()
-	id = r.detached("--throttle", "300")
-	r.await(id, "reading", func(j connector.JobStatus) bool { return j.Rows > 0 })
+	id = r.left("backfill", "--throttle", "300")
+	r.await(id, "reading", func(j connector.JobStatus) bool { return j.Rows > 0 && j.State == connector.JobRunning })
 	r.must("backfill", "cancel", id)
 	r.await(id, "cancelled", func(j connector.JobStatus) bool { return j.State == connector.JobCancelled })
 	r.settled(all)

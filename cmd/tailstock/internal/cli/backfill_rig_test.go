@@ -174,6 +174,29 @@ func (r *rig) detached(args ...string) string {
 	return job.ID
 }
 
+// left follows a job until it reads, leaves it to itself as Ctrl-C does, and returns its id.
+func (r *rig) left(args ...string) string {
+	r.t.Helper()
+	ctx, interrupt := context.WithCancel(r.t.Context())
+	defer interrupt()
+	before := len(r.jobs())
+	o, e := new(buffer), new(buffer)
+	code := make(chan int)
+	go func() {
+		code <- cli.Main(ctx, append(args, "-c", r.config), cli.System{Out: o, Err: e, Lookup: os.LookupEnv})
+	}()
+	testenv.Eventually(r.t, 30*time.Second, func() bool {
+		jobs := r.jobs()
+		return len(jobs) > before && strings.Contains(o.String(), jobs[len(jobs)-1].ID)
+	}, func() string { return o.String() + e.String() })
+	interrupt()
+	id := r.jobs()[before].ID
+	if c := <-code; c != cli.ExitOK || !strings.Contains(e.String(), "tailstock backfill cancel "+id) {
+		r.t.Errorf("interrupted, the command ended with %d: %s", c, e)
+	}
+	return id
+}
+
 // spoil makes every row that counts in the store one too much.
 func (r *rig) spoil() {
 	r.t.Helper()

@@ -187,11 +187,12 @@ func (r *roleMaker) capture(s *config.Source, lease *natslog.Lease) (runFunc, er
 	if err != nil {
 		return nil, err
 	}
-	return r.controlled(s.Name, connector.NewCapture(connector.CaptureConfig{
+	capture := connector.NewCapture(connector.CaptureConfig{
 		Source: s.Name, Adapter: source, Log: journal, Lease: lease, Mappings: s.Mappings,
 		StopOnReject: s.OnReject == config.OnRejectStop, HaltOnGap: s.OnGap == config.OnGapHalt, Keep: r.d.cfg.NATS.Keep, Metrics: r.d.metrics, Logger: log,
 		AskKeys: r.client.AskKeys,
-	})), nil
+	})
+	return r.verified(s, capture.Jobs(), r.controlled(s.Name, capture)), nil
 }
 
 func (r *roleMaker) deliver(source string, lease *natslog.Lease) runFunc {

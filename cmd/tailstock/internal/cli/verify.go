@@ -251,7 +251,7 @@ func (v *verifier) take(r *connector.ComparisonReport) {
 func (v *verifier) look(ctx context.Context) error {
 	jobs, err := v.client.Jobs(v.job.Source).List(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("job %s goes on by itself, but nobody adds up any more what it finds: %w", v.job.ID, err)
 	}
 	for i := range jobs {
 		if jobs[i].ID == v.job.ID {

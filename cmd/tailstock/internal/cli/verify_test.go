@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -243,4 +245,114 @@ func (r *rig) texts(query string) []string {
 		r.t.Fatal(err)
 	}
 	return out
+}
+
+// TestVerifySurvivesRestart: a verification goes on after a restart of the daemon,
+// reads no row twice, and looks for all that stores have, because nobody remembers
+// what was compared before.
+func TestVerifySurvivesRestart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.settled(none)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if code, out, _ := r.run("verify", "--json", "--throttle", "400"); code != cli.ExitFailed {
+			t.Errorf("verify ended with %d while the daemon went away: %s", code, out)
+		}
+	})
+	var job connector.JobStatus
+	testenv.Eventually(t, 30*time.Second, func() bool {
+		for _, j := range r.jobs() {
+			if j.Kind == connector.JobVerify && j.Rows >= 800 { // more than what is read at once
+				job = j
+			}
+		}
+		return job.ID != ""
+	}, func() string { return "no verification reads" })
+	r.stop()
+	wg.Wait()
+	r.start()
+	r.await(job.ID, "completed", func(j connector.JobStatus) bool { return j.State == connector.JobCompleted })
+	if job = r.job(job.ID); job.Rows != rigRows || job.Verify.Stated != rigRows || job.Verify.ReadBack == 0 || len(job.Verify.Stores) != 1 {
+		t.Errorf("job %+v with %+v, want %d rows read once, and rows looked for in one store", job, job.Verify, rigRows)
+	}
+	if _, rows, _ := r.verify(cli.ExitOK); rows.Equal != rigRows {
+		t.Errorf("afterwards %+v", rows)
+	}
+}
+
+// TestVerifySays what it did not compare, and what makes no sense.
+func TestVerifySays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.settled(none)
+	if v, rows, _ := r.verify(cli.ExitOK, "--sample", "1%"); v.Stated >= rigRows || rows.Equal != v.Stated || v.ReadBack >= rigRows {
+		t.Errorf("a sample of 1%%: %+v, %+v, want a part of the rows", v, rows)
+	}
+	for _, args := range [][]string{
+		{"--table", "public.other"}, {"--source", "other"}, {"--sample", "0"}, {"--sample", "x"}, {"--levels", "--sample", "1%"},
+	} {
+		if code, out, complaints := r.run(append([]string{"verify"}, args...)...); code != cli.ExitUsage {
+			t.Errorf("verify %q ended with %d: %s%s", args, code, out, complaints)
+		}
+	}
+	if out := r.must("verify", "--table", "public.stock"); !strings.Contains(out, "2000 rows compared") || !strings.Contains(out, "nothing differs") {
+		t.Errorf("verify says %q", out)
+	}
+	const copied = `insert into contribution select feed, '%s', leg, sku, location, on_hand, committed, unavailable, safety_stock, incoming,
+		run, number, committed_at, transaction_id from contribution where row_key = '[4]'`
+	for _, key := range []string{"bogus", `["4"]`, "[4,5]", "[99999999999999999999]"} {
+		if _, err := r.store.ExecContext(t.Context(), fmt.Sprintf(copied, key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, out, complaints := r.run("verify", "--json")
+	if code != cli.ExitFailed || !strings.Contains(complaints, "4 rows of stores could not be looked for") {
+		t.Errorf("with odd keys verify ended with %d: %s%s", code, out, complaints)
+	}
+}
+
+// TestVerifyKeys: rows that only a store has are found by keys of several columns,
+// of types whose texts are not plain, and rows with keys too long to be read back are
+// compared all the same.
+func TestVerifyKeys(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.settled(none)
+	r.stop()
+	config, err := os.ReadFile(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bins := "      public.bins:\n        contributes: [{sku: \"'B'\", location: \"'L'\", on_hand: qty}]\n"
+	if err := os.WriteFile(r.config, append(config, bins...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	publication := strings.TrimSpace(strings.SplitN(strings.SplitN(string(config), "publication: ", 2)[1], "}", 2)[0])
+	_, err = r.erp.Exec(t.Context(), `CREATE TABLE bins (site text, code uuid, at timestamptz, n numeric(12,3), qty int, PRIMARY KEY (site, code, at, n));
+		INSERT INTO bins SELECT 'S"' || i % 4 || E'\\ \u00dc\t', gen_random_uuid(), now() + i * interval '1.5 s', i / 8.0, 1 FROM generate_series(1, 400) i;
+		INSERT INTO bins VALUES (repeat('long', 200), gen_random_uuid(), now(), 1, 1);
+		ALTER PUBLICATION `+publication+` ADD TABLE bins`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	testenv.Eventually(t, 30*time.Second, func() bool {
+		return slices.Equal(r.texts(`select cast(on_hand as integer) || '' from stock_level where sku = 'B'`), []string{"401"})
+	}, func() string { return "the table is not loaded" })
+	if v, rows, _ := r.verify(cli.ExitOK, "--table", "public.bins"); rows != (connector.ComparedRows{Equal: 401}) || v.Unreadable != 0 {
+		t.Errorf("at rest %+v, %+v", v, rows)
+	}
+	_, err = r.store.ExecContext(t.Context(), `insert into contribution select feed, replace(row_key, 'S\"1', 'S\"9'), leg, sku, location,
+		on_hand, committed, unavailable, safety_stock, incoming, run, number, committed_at, transaction_id
+		from contribution where row_key like '["S\"1%'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, rows, _ := r.verify(cli.ExitProblems, "--repair", "--table", "public.bins"); rows != (connector.ComparedRows{Equal: 401, Extra: 100}) {
+		t.Errorf("with 100 rows too many %+v, %+v", v, rows)
+	}
+	if _, rows, _ := r.verify(cli.ExitOK); rows.Drift() != 0 {
+		t.Errorf("after the repair %+v", rows)
+	}
 }

@@ -1,0 +1,46 @@
+package connector
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"tailstock/connector/inventory"
+)
+
+// room returns how many more rows may be on their way to the stores.
+func (l *loader) room(now time.Time) int {
+	applied := l.applied()
+	n := 0
+	for n < len(l.unapplied) && l.unapplied[n].marker.Compare(applied) <= 0 {
+		n++
+	}
+	l.unapplied = append(l.unapplied[:0], l.unapplied[n:]...)
+	room := unappliedQuiet
+	if l.flows(now) {
+		room = unappliedLive
+	}
+	for _, p := range l.unapplied {
+		room -= p.rows
+	}
+	for _, r := range l.arrived {
+		room -= len(r.events)
+	}
+	return room
+}
+
+// flows reports whether transactions come at present. For any goroutine.
+func (l *loader) flows(now time.Time) bool { return now.UnixNano()-l.live.Load() < int64(liveFor) }
+
+// applied is the position that every store which takes the rows has applied: those
+// of a load, otherwise all. Stores that were forgotten meanwhile are not waited for.
+func (l *loader) applied() inventory.Position {
+	lowest := inventory.Position{Run: math.MaxUint64}
+	for _, r := range l.s.run.Reports() {
+		takes := l.job.kind != JobLoad || slices.Contains(l.job.stores, r.Store)
+		if takes && r.LogID == l.s.start.LogID && r.Position.Before(lowest) {
+			lowest = r.Position
+		}
+	}
+	return lowest
+}
