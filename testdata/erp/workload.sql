@@ -8,9 +8,9 @@ CREATE SCHEMA app;
 CREATE FUNCTION app.part_no(n integer) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE n % 4
         WHEN 0 THEN to_char(986000000 + n * 37, 'FM0999999999')
-        WHEN 1 THEN to_char(n * 7919 % 100, 'FM09') || '.A' || to_char(n, 'FM0999') || '.1' || n % 10
+        WHEN 1 THEN to_char(n * 7919 % 100, 'FM09') || '.A' || to_char(n, 'FM09999') || '.1' || n % 10
         WHEN 2 THEN '34 ' || to_char(10 + n % 90, 'FM09') || ' 6 ' || to_char(n, 'FM000 000')
-        ELSE 'W' || to_char(n, 'FM0999') || '/' || n % 9 || repeat('*', n % 2)
+        ELSE 'W' || to_char(n, 'FM09999') || '/' || n % 9 || repeat('*', n % 2)
     END
 $$;
 

@@ -17,21 +17,24 @@ import (
 	"tailstock/internal/privateserver"
 )
 
-const demoHelp = `Start a private PostgreSQL with the small ERP of a dealer in auto parts, let
-people work in it, and follow it: with the NATS server inside the process, a stock
-store in SQLite and, where Redis is installed, a cache in a private Redis. At the
-end the levels are compared with the same numbers computed by SQL in the ERP.
+const demoHelp = `Start a private PostgreSQL with the small ERP of a dealer in auto parts, load the
+stock that it has, let people work in it, and follow them: with the NATS server
+inside the process, a stock store in SQLite and, where Redis is installed, a cache
+in a private Redis. At the end the levels are compared with the same numbers
+computed by SQL in the ERP, and the rows by "tailstock verify".
 
 Everything is kept in one directory, which is removed at the end, and the servers
 end with the command. Exit code 1 if the levels differ.`
 
 // The size of the demo's ERP, and how busy it is.
 const (
-	demoParts    = 2_000
-	demoBins     = 20_000
+	demoParts    = 20_000
+	demoBins     = 40_000
 	demoSessions = 4
 	demoRate     = 300 // transactions per second
 	demoSeconds  = 60
+	// demoSource is the source's name in the demo's configuration.
+	demoSource = "erp"
 )
 
 // demoOptions are the flags of demo.
@@ -106,6 +109,8 @@ type playground struct {
 	erp   *demo.ERP
 	redis *privateserver.Redis
 	cfg   *config.Config
+	// filled is how many rows of followed tables the ERP has before anybody works.
+	filled int
 }
 
 func (p *playground) close() error {
@@ -138,7 +143,10 @@ func (p *playground) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.a.say("an ERP on PostgreSQL %s, the log on an embedded NATS server, a stock store in SQLite, %s", version, cached)
+	if p.filled, err = p.erp.Fill(ctx, demoParts, demoBins); err != nil {
+		return err
+	}
+	p.a.say("an ERP with %d parts on PostgreSQL %s, the log on an embedded NATS server, a stock store in SQLite, %s\n", demoParts, version, cached)
 	return p.configure()
 }
 

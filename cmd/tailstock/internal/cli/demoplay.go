@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"tailstock/connector"
 	"tailstock/connector/natslog"
 )
 
@@ -54,7 +56,7 @@ func (p *playground) play(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// script is the demo's course: fill the ERP, work in it, compare.
+// script is the demo's course: load what the ERP has, work in it, compare.
 func (p *playground) script(ctx context.Context, d *daemon, work time.Duration) error {
 	if err := p.awaitReady(ctx, d); err != nil {
 		return err
@@ -71,25 +73,23 @@ func (p *playground) script(ctx context.Context, d *daemon, work time.Duration) 
 	g.Go(func() error { return seen.watch(watching, client) })
 	g.Go(func() error {
 		defer stop()
-		return p.acts(watching, seen, work)
+		return p.acts(watching, client, seen, work)
 	})
 	return g.Wait()
 }
 
-// acts fills the ERP, lets people work, and compares, while seen follows the levels.
-func (p *playground) acts(ctx context.Context, seen *watched, work time.Duration) error {
-	p.a.say("\nfilling the ERP with %d parts in %d bins", demoParts, demoBins)
+// acts follows the load, lets people work, and compares, while seen follows the levels.
+func (p *playground) acts(ctx context.Context, client *natslog.Client, seen *watched, work time.Duration) error {
 	began := time.Now()
-	rows, err := p.erp.Fill(ctx, demoParts, demoBins)
-	if err != nil {
+	if err := p.followLoad(ctx, client); err != nil {
 		return err
 	}
 	levels, err := p.agree(ctx, seen)
 	if err != nil {
 		return err
 	}
-	p.a.say("%d rows became %s within %s", rows, count(levels, "level"), time.Since(began).Round(10*time.Millisecond))
-	p.a.say("\n%d people work in it for %s; one of the levels that follow is shown each second", demoSessions, work)
+	p.a.say("%d rows became %s within %s", p.filled, count(levels, "level"), time.Since(began).Round(10*time.Millisecond))
+	p.a.say("\n%d people work in the ERP for %s; one of the levels that follow is shown each second", demoSessions, work)
 	seen.measure()
 	if err := p.work(ctx, seen, work); err != nil {
 		return err
@@ -100,7 +100,49 @@ func (p *playground) acts(ctx context.Context, seen *watched, work time.Duration
 	if err := p.compareSinks(ctx); err != nil {
 		return err
 	}
-	return p.report(seen, levels, rows)
+	verified, err := p.verify(ctx, client)
+	if err != nil {
+		return err
+	}
+	return p.report(seen, levels, verified)
+}
+
+// followLoad shows how the load of the new source goes on, and waits for its end.
+func (p *playground) followLoad(ctx context.Context, client *natslog.Client) error {
+	show := func(*follower, bool) {}
+	if !p.a.json && isTerminal(p.a.Out) {
+		show = p.a.progressBar
+	}
+	f := &follower{began: time.Now(), show: show}
+	for {
+		jobs, err := client.Jobs(demoSource).List(ctx)
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+		if i := slices.IndexFunc(jobs, func(j connector.JobStatus) bool { return j.Kind == connector.JobLoad }); i >= 0 {
+			f.job = jobs[i]
+			break
+		}
+		if err := pause(ctx); err != nil {
+			return fmt.Errorf("wait for the load of the ERP: %w", err)
+		}
+	}
+	if err := f.follow(ctx, client); !errors.Is(err, errFollowed) {
+		return err
+	}
+	return f.outcome()
+}
+
+// verify compares every row through the log, as "tailstock verify" does.
+func (p *playground) verify(ctx context.Context, client *natslog.Client) (int64, error) {
+	r, err := p.a.verifySource(ctx, client, &p.cfg.Sources[0], connector.JobSpec{Kind: connector.JobVerify})
+	if err != nil {
+		return 0, fmt.Errorf("verify the ERP: %w", err)
+	}
+	if err := verdictOf([]verifiedSource{r}); err != nil {
+		return 0, errors.Join(err, p.a.showVerified([]verifiedSource{r}))
+	}
+	return r.Rows, nil
 }
 
 // awaitReady waits until every role of the daemon is ready.
@@ -172,8 +214,9 @@ type demoResult struct {
 	Agree        bool    `json:"agree"`
 	Levels       int     `json:"levels"`
 	Transactions int64   `json:"transactions"`
-	RowsFilled   int     `json:"rows_filled"`
+	RowsLoaded   int     `json:"rows_loaded"`
 	RowsChanged  int64   `json:"rows_changed"`
+	RowsVerified int64   `json:"rows_verified"`
 	Published    int     `json:"levels_published"`
 	P50          float64 `json:"commit_to_level_p50_ms"`
 	P99          float64 `json:"commit_to_level_p99_ms"`
@@ -181,19 +224,21 @@ type demoResult struct {
 }
 
 // report prints the final line.
-func (p *playground) report(seen *watched, levels, filled int) error {
+func (p *playground) report(seen *watched, levels int, verified int64) error {
 	transactions, rows := p.erp.Worked()
 	s := seen.summary()
 	result := demoResult{
-		Agree: true, Levels: levels, Transactions: transactions, RowsFilled: filled, RowsChanged: rows, Published: s.published,
-		P50: float64(s.p50.Microseconds()) / 1000, P99: float64(s.p99.Microseconds()) / 1000, Cache: p.redis != nil,
+		Agree: true, Levels: levels, Transactions: transactions, RowsLoaded: p.filled, RowsChanged: rows, RowsVerified: verified,
+		Published: s.published, P50: float64(s.p50.Microseconds()) / 1000, P99: float64(s.p99.Microseconds()) / 1000,
+		Cache: p.redis != nil,
 	}
 	return p.a.show(result, func() error {
 		also := ""
 		if result.Cache {
 			also = ", and so does the cache"
 		}
-		_, err := fmt.Fprintf(p.a.Out, "\nstore and source agree on %s%s; %d rows changed in %d transactions; commit to level p50 %s, p99 %s\n",
+		p.a.say("\nverify: %d rows compared at their place in the log, none differs", verified)
+		_, err := fmt.Fprintf(p.a.Out, "store and source agree on %s%s; %d rows changed in %d transactions; commit to level p50 %s, p99 %s\n",
 			count(levels, "level"), also, rows, transactions, milliseconds(s.p50), milliseconds(s.p99))
 		return err
 	})
