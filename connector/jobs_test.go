@@ -103,7 +103,7 @@ func TestBackfillPart(t *testing.T) {
 	t.Parallel()
 	inJobWorld(t, 20, func(j *jobWorld) {
 		j.source.mu.Lock()
-		j.source.put(15, simRow{sku: "P15", location: "L1", qty: -1}) // behind the stream's back
+		j.source.set(15, simRow{sku: "P15", location: "L1", qty: -1}) // behind the stream's back
 		j.source.mu.Unlock()
 		j.spoil()
 		j.wantWrong(to(0, 20))
@@ -156,8 +156,8 @@ func (j *jobWorld) golden(name string) {
 	j.log.mu.Lock()
 	defer j.log.mu.Unlock()
 	var got bytes.Buffer
-	if err := json.Indent(&got, j.log.plan, "", "  "); err != nil {
-		j.t.Fatalf("%v: %s", err, j.log.plan)
+	if err := json.Indent(&got, j.log.plan.text, "", "  "); err != nil {
+		j.t.Fatalf("%v: %s", err, j.log.plan.text)
 	}
 	got.WriteByte('\n')
 	path := filepath.Join("testdata", name+".golden.json")
@@ -318,7 +318,7 @@ func TestJobPace(t *testing.T) {
 
 // setOdd has chunks say that their table is another.
 func (j *jobWorld) setOdd(odd bool) {
-	altered := *j.source.table
+	altered := *j.source.tables[0].Table
 	altered.Columns = append([]cdc.Column(nil), altered.Columns...)
 	altered.Columns[1].Type = cdc.TypeOther
 	j.source.mu.Lock()
@@ -463,11 +463,9 @@ func TestJobRefused(t *testing.T) {
 				j.t.Errorf("%+v: %v, want a refusal with %q", c.spec, err, c.want)
 			}
 		}
-		j.chaos.mu.Lock()
-		j.chaos.rate = 1
-		j.chaos.mu.Unlock()
+		j.chaos.set(1)
 		_, err := jobs.Start(j.t.Context(), bins(connector.JobSpec{}))
-		j.chaos.calm()
+		j.chaos.set(0)
 		if err == nil {
 			j.t.Error("a job was begun whose first row cannot be read")
 		}

@@ -19,7 +19,7 @@ import (
 // loading sets up a capture whose store holds feeds, and whose source has rows.
 func loading(rows int, held ...connector.FeedReport) func(*captureTest) {
 	return func(c *captureTest) {
-		c.log.reports = []connector.StoreReport{{Store: "store", Source: "erp", LogID: "log", Position: at(7, 1_000_000), Feeds: held}}
+		c.log.reports = []connector.StoreReport{{Store: "store", Source: "erp", LogID: "log", Position: at(7, 0), Feeds: held}}
 		c.source.read = tableOf(c.source.table, rows, 1)
 	}
 }
@@ -53,7 +53,7 @@ func TestStoreThatLacksTableIsLoaded(t *testing.T) {
 		c.log.ackAll()
 		later(2 * time.Second)
 		c.wantLog(`1: load of 1 for ["store"] started -> before`, "2: load(3) -> before", `3: chunk up to ["3"] done true -> before`, "4: load completed -> before")
-		wantMetric(t, c.reg, "tailstock_capture_loads_total", 1)
+		wantMetric(t, c.reg, "tailstock_load_completed_total", 1)
 	})
 }
 
@@ -190,9 +190,6 @@ func TestLoadIsPacedByItsStores(t *testing.T) {
 	const rows = 300_000
 	captured(t, loading(rows), func(c *captureTest) {
 		c.log.ackAll()
-		c.log.mu.Lock()
-		c.log.reports[0].Position = at(7, 0)
-		c.log.mu.Unlock()
 		stated := func() int64 { return c.capture.Jobs().List()[0].Rows }
 		later(time.Minute)
 		if n := stated(); n < 50_000 || n > 75_000 {
@@ -262,6 +259,7 @@ func TestMappingOfEarlierIsCaptured(t *testing.T) {
 		c.wantLog(append(c.log.did[1:5:5], "5: a(2) -> after a")...)
 		c.log.mu.Lock()
 		c.log.reports[0].Feeds = []connector.FeedReport{binFeed(t, connector.FeedActive)}
+		c.log.reports[0].Position = at(7, 5)
 		c.log.mu.Unlock()
 		later(1500 * time.Millisecond)
 		feeds(binMapping(t).ID())

@@ -9,6 +9,7 @@ import (
 
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
+	"tailstock/connector/inventory"
 )
 
 // memView sees the commits of a memSource that were visible when it was taken.
@@ -51,11 +52,17 @@ func (s *memAdapter) Mark() backfill.Mark {
 // Read implements backfill.Reader. It waits for what was delivered to become
 // visible, and for whoever empties the table.
 func (s *memAdapter) Read(ctx context.Context, mark backfill.Mark, r backfill.Request) (*backfill.Chunk, error) {
-	if err := pause(ctx, time.Duration(s.chaos.draw(40))*5*time.Millisecond); err != nil {
-		return nil, err
-	}
 	if s.chaos.strike() {
 		return nil, errInjected
+	}
+	s.mu.Lock()
+	s.begun++
+	s.mu.Unlock()
+	if err := pause(ctx, s.takes()); err != nil {
+		return nil, err
+	}
+	if err := s.pass(ctx); err != nil {
+		return nil, err
 	}
 	var chunk *backfill.Chunk
 	err := s.await(ctx, func() bool {
@@ -71,9 +78,46 @@ func (s *memAdapter) Read(ctx context.Context, mark backfill.Mark, r backfill.Re
 	if time.Now().Before(s.brokenUntil()) {
 		return nil, errInjected
 	}
-	// What was read is on its way for a while.
-	return chunk, pause(ctx, time.Duration(s.chaos.draw(40))*5*time.Millisecond)
+	if s.dawdles { // what was read is on its way for a while
+		return chunk, pause(ctx, s.takes())
+	}
+	return chunk, nil
 }
+
+// takes is how long a read takes, or half of it.
+func (s *memAdapter) takes() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dawdles {
+		return time.Duration(s.chaos.draw(40)) * 5 * time.Millisecond
+	}
+	return 3*time.Millisecond + s.slow
+}
+
+// pass waits for the gate, if there is one.
+func (s *memAdapter) pass(ctx context.Context) error {
+	s.mu.Lock()
+	gate := s.gate
+	if gate != nil {
+		s.waiting++
+	}
+	s.mu.Unlock()
+	if gate == nil {
+		return nil
+	}
+	select {
+	case <-gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// selected evaluates the one form of condition that tests use: location == 'L0'.
+func (r simRow) selected(c *cdc.Condition) bool { return c == nil || r.location == c.Values[0].Text }
+
+// mapped is what r has on hand under a mapping of all quantities.
+func (r simRow) mapped() inventory.Quantity { return inventory.Quantity(max(r.qty, 0)) * inventory.One }
 
 func (s *memSource) brokenUntil() time.Time {
 	s.mu.Lock()
@@ -87,16 +131,25 @@ func (s *memAdapter) read(r backfill.Request) *backfill.Chunk {
 	if s.wanted[r.Table] == nil {
 		s.t.Errorf("table %s is read, and nobody wants it", r.Table)
 	}
+	s.reads = append(s.reads, r)
 	c := &backfill.Chunk{Table: t.Table, View: s.view(), ReadAt: time.Now()}
+	if s.odd != nil {
+		c.Table = s.odd
+	}
 	after, upto := bound(r.After), bound(r.Upto)
 	for _, id := range slices.Sorted(maps.Keys(t.visible)) {
 		if r.After != nil && (id < after || id == after && !r.Including) || r.Upto != nil && id > upto {
 			continue
 		}
-		if len(c.Rows) == r.Limit {
+		if c.Read() == r.Limit {
 			break
 		}
-		c.Last = backfill.Key{strconv.Itoa(id)}
+		if r.Where != nil {
+			c.Scanned++
+		}
+		if c.Last = (backfill.Key{strconv.Itoa(id)}); !t.visible[id].selected(r.Where) {
+			continue
+		}
 		c.Rows = append(c.Rows, t.image(id, t.visible[id]))
 	}
 	return c

@@ -150,6 +150,23 @@ func (st *memState) cloneFeeds() []*memFeed {
 	return out
 }
 
+// plus is r with n more on hand in each of its contributions.
+func (r memRow) plus(n inventory.Quantity) memRow {
+	out := memRow{problem: r.problem}
+	for _, c := range r.contributions {
+		c.Quantities[inventory.OnHand] += n * inventory.One
+		out.contributions = append(out.contributions, c)
+	}
+	return out
+}
+
+func (r memRow) onHand() (sum inventory.Quantity) {
+	for _, c := range r.contributions {
+		sum += c.Quantities[inventory.OnHand]
+	}
+	return sum
+}
+
 // Rebase implements connector.Store.
 func (s *memStore) Rebase(_ context.Context, r connector.Rebase) ([]connector.FeedReport, error) {
 	s.mu.Lock()

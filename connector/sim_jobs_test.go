@@ -13,33 +13,6 @@ import (
 	"tailstock/connector/backfill"
 )
 
-// jobTime bounds how long the simulation waits for an answer.
-const jobTime = 20 * time.Second
-
-// askJobs returns a function that asks for something to be done with jobs, of
-// which all may fail.
-func (w *world) askJobs(ctx context.Context, jobs *connector.Jobs, seed uint64) func() {
-	rng := rand.New(rand.NewPCG(seed, 3))
-	return func() {
-		ctx, cancel := context.WithTimeout(ctx, jobTime)
-		defer cancel()
-		list := jobs.List()
-		if len(list) == 0 || rng.IntN(3) == 0 {
-			_, _ = jobs.Start(ctx, randomJob(rng))
-			return
-		}
-		id := list[rng.IntN(len(list))].ID
-		switch rng.IntN(4) {
-		case 0:
-			_ = jobs.Cancel(ctx, id)
-		case 1:
-			_ = jobs.Pause(ctx, id)
-		default:
-			_ = jobs.Resume(ctx, id)
-		}
-	}
-}
-
 func randomJob(rng *rand.Rand) connector.JobSpec {
 	pace := connector.JobPace{Throttle: []float64{0, 1, 5, 500}[rng.IntN(4)]}
 	switch rng.IntN(4) {
@@ -54,25 +27,23 @@ func randomJob(rng *rand.Rand) connector.JobSpec {
 	return connector.JobSpec{Kind: connector.JobBackfill, Tables: []string{"public.bin"}, To: backfill.Key{"5"}, JobPace: pace}
 }
 
-// resumeJobs resumes or gives up whatever was left paused or slow.
-func (w *world) resumeJobs(t *testing.T, daemons []*daemon) {
+// endJobs gives up, or resumes, whatever is left.
+func (d *daemon) endJobs(t *testing.T) {
 	t.Helper()
-	time.Sleep(time.Minute) // fake time: let a capture run again
-	for _, d := range daemons {
-		jobs := d.jobs.Load()
-		for _, j := range jobs.List() {
-			if j.State.Ended() {
-				continue
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), jobTime)
-			err := jobs.Cancel(ctx, j.ID)
-			if err != nil && !errors.Is(err, connector.ErrNotCapturing) && !errors.Is(err, connector.ErrNoJob) {
-				err = jobs.Resume(ctx, j.ID) // what stores need is not given up
-			}
-			cancel()
-			if err != nil && !errors.Is(err, connector.ErrNotCapturing) && !errors.Is(err, connector.ErrNoJob) {
-				t.Errorf("job %s can neither be given up nor resumed: %v", j.ID, err)
-			}
+	jobs := d.jobs.Load()
+	for _, j := range jobs.List() {
+		if j.State.Ended() {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		err := jobs.Cancel(ctx, j.ID)
+		var refused *connector.JobError
+		if errors.As(err, &refused) {
+			err = jobs.Resume(ctx, j.ID) // what stores need is not given up
+		}
+		cancel()
+		if err != nil && !errors.Is(err, connector.ErrNotCapturing) && !errors.Is(err, connector.ErrNoJob) {
+			t.Errorf("job %s can neither be given up nor resumed: %v", j.ID, err)
 		}
 	}
 }
@@ -90,13 +61,19 @@ func inJobWorld(t *testing.T, n int, f func(*jobWorld)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
-		w.chaos.calm()
-		w.keep = 0
+		w.chaos.set(0)
+		w.keep, w.config = 0, simConfig{0, -1}
+		w.source.exact, w.source.dawdles = false, false
+		for _, table := range w.source.tables {
+			clear(table.rows)
+			clear(table.good)
+			clear(table.visible)
+		}
 		for id := 1; id <= n; id++ {
-			w.source.put(id, simRow{sku: "P" + strconv.Itoa(id), location: "L" + strconv.Itoa(id%2), qty: id})
+			w.source.set(id, simRow{sku: "P" + strconv.Itoa(id), location: "L" + strconv.Itoa(id%2), qty: id})
 		}
 		j := &jobWorld{world: w, t: t}
-		j.d = w.start(t, binMapping(t))
+		j.d = w.start()
 		j.until("the first load", func() bool { return len(w.store.levels()) == n })
 		j.until("its end", func() bool { return len(j.list()) == 1 && j.list()[0].State == connector.JobCompleted })
 		f(j)
@@ -152,7 +129,7 @@ func (j *jobWorld) do(f func(*connector.Jobs, context.Context, string) error, id
 
 func (j *jobWorld) restart() {
 	j.d.kill()
-	j.d = j.world.start(j.t, binMapping(j.t))
+	j.d = j.world.start()
 }
 
 // spoil makes what rows contribute in the feeds that count one too much, and adds
@@ -183,7 +160,7 @@ func (j *jobWorld) wrong() (out []int) {
 			continue
 		}
 		for id := range 200 {
-			if got, want := f.rows["["+strconv.Itoa(id)+"]"].onHand(), j.source.rows[id].mapped(); got != want {
+			if got, want := f.rows["["+strconv.Itoa(id)+"]"].onHand(), j.source.tables[0].rows[id].mapped(); got != want {
 				out = append(out, id)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
@@ -34,8 +35,16 @@ type memSource struct {
 	log       []*memCommit // log[i] ends at i+1
 	slot      bool
 	confirmed int           // log up to here may be gone
-	slow      time.Duration // how long commits may stay invisible
+	hiding    time.Duration // how long commits may stay invisible
 	broken    time.Time     // until when reads fail
+	dawdles   bool          // reads take long at random
+	slow      time.Duration // how long reads take, on top
+	odd       *cdc.Table    // what chunks say of their table, if not nil
+	gate      chan struct{} // what a chunk waits for, if not nil
+	waiting   int           // chunks that have come to it
+	begun     int           // chunks that began to be read
+	held      bool          // commits are not emitted
+	reads     []backfill.Request
 	changed   chan struct{}
 	// worst returns the place from which a restart would have to read if
 	// everything were lost now that may be lost. Nil if nothing is checked.
@@ -79,7 +88,7 @@ const (
 
 func newMemSource(t *testing.T, c *chaos, rng *rand.Rand, exact bool) *memSource {
 	s := &memSource{
-		t: t, chaos: c, exact: exact, changed: make(chan struct{}),
+		t: t, chaos: c, exact: exact, dawdles: true, changed: make(chan struct{}),
 		other: &cdc.Table{
 			Name:    cdc.TableName{Schema: "public", Name: "other"},
 			Columns: []cdc.Column{{Name: "id", Type: cdc.TypeInteger}}, Key: []int{0},
@@ -188,8 +197,8 @@ func (s *memSource) commit(rng *rand.Rand) {
 		}
 	}
 	delay := time.Duration(0)
-	if s.slow > 0 && rng.IntN(2) == 0 {
-		delay = time.Duration(rng.Int64N(int64(s.slow)))
+	if s.hiding > 0 && rng.IntN(2) == 0 {
+		delay = time.Duration(rng.Int64N(int64(s.hiding)))
 	}
 	s.end(c, delay)
 }
@@ -367,7 +376,7 @@ func (s *memSource) write(c *memCommit, t *memTable, id int, row simRow) {
 
 // mend writes good rows in the place of all bad ones.
 func (s *memSource) mend(rng *rand.Rand) {
-	s.hold(0)
+	s.hide(0)
 	if err := s.await(s.t.Context(), func() bool { return s.visible(len(s.log)) }); err != nil {
 		s.t.Error(err)
 	}
@@ -462,11 +471,35 @@ func (s *memSource) breakReads(d time.Duration) {
 	s.broken = time.Now().Add(d)
 }
 
-// hold has commits stay invisible for up to d, as while a synchronous standby hangs.
-func (s *memSource) hold(d time.Duration) {
+// hide has commits stay invisible for up to d, as while a synchronous standby hangs.
+func (s *memSource) hide(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.slow = d
+	s.hiding = d
+}
+
+// hold has commits not emitted, or emitted again.
+func (s *memSource) hold(held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = held
+	s.signal()
+}
+
+// set writes a row of bin behind the stream's back. mu must be held.
+func (s *memSource) set(id int, r simRow) {
+	s.tables[0].put(nil, id, r)
+	s.tables[0].visible[id] = r
+}
+
+// commitAt commits a write of row 7 of bin that changes nothing, at a time of one's own.
+func (s *memSource) commitAt(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.begin()
+	c.CommittedAt = at
+	s.write(c, s.tables[0], 7, s.tables[0].rows[7])
+	s.end(c, 0)
 }
 
 // dropSlot forgets from where the log is kept.

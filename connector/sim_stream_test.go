@@ -47,7 +47,7 @@ func (s *memAdapter) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFun
 	for {
 		s.mu.Lock()
 		var c *memCommit
-		if place < len(s.log) {
+		if place < len(s.log) && !s.held {
 			copied := *s.log[place]
 			copied.More = place+1 < len(s.log)
 			copied.Changes = slices.DeleteFunc(copyChanges(copied.Changes), func(c cdc.Change) bool {

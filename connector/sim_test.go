@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tailstock/connector"
-	"tailstock/connector/backfill"
 	"tailstock/connector/inventory"
 )
 
@@ -165,7 +164,7 @@ func (w *world) mishap() {
 	case 6:
 		w.leases.steal(roleNames[w.rng.IntN(len(roleNames))])
 	case 7:
-		w.source.hold(time.Duration(w.rng.IntN(3)) * 4 * time.Second)
+		w.source.hide(time.Duration(w.rng.IntN(3)) * 4 * time.Second)
 	}
 }
 
@@ -247,20 +246,12 @@ func (w *world) ask() {
 			ids = append(ids, j.ID)
 		}
 	}
-	what := w.rng.IntN(5)
-	switch {
-	case what == 0:
-		_, _ = jobs.Start(ctx, connector.JobSpec{Kind: connector.JobLoad})
+	switch what := w.rng.IntN(5); {
+	case len(ids) == 0, what == 0:
+		_, _ = jobs.Start(ctx, randomJob(w.rng))
 	case what == 1:
-		spec := connector.JobSpec{Kind: connector.JobBackfill, Tables: []string{"public.bin"}, To: backfill.Key{"1100"}}
-		if w.rng.IntN(2) == 0 {
-			spec.From = backfill.Key{"3"}
-		}
-		_, _ = jobs.Start(ctx, spec)
-	case len(ids) == 0:
-	case what == 2:
 		_ = jobs.Pause(ctx, ids[w.rng.IntN(len(ids))])
-	case what == 3:
+	case what == 2:
 		_ = jobs.Cancel(ctx, ids[w.rng.IntN(len(ids))])
 	default:
 		_ = jobs.Resume(ctx, ids[w.rng.IntN(len(ids))])
@@ -271,7 +262,7 @@ func (w *world) ask() {
 func (w *world) rest() {
 	w.t.Helper()
 	w.chaos.set(0)
-	w.source.hold(0)
+	w.source.hide(0)
 	for i, d := range w.daemons {
 		if d.config != w.config {
 			w.restart(i)
@@ -284,11 +275,7 @@ func (w *world) rest() {
 	for range 4 {
 		time.Sleep(time.Minute) // fake time: longer than every retry delay and idle check
 		for _, d := range w.daemons {
-			for _, j := range d.jobs.Load().List() {
-				if j.State == connector.JobPaused {
-					_ = d.jobs.Load().Resume(w.t.Context(), j.ID)
-				}
-			}
+			d.endJobs(w.t)
 		}
 	}
 	synctest.Wait()
