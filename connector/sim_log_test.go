@@ -40,6 +40,8 @@ type memLog struct {
 	mappings  map[inventory.MappingID][]byte
 	plan      memPlan
 	olderPlan memPlan                                  // what plan replaced
+	gaps      int                                      // stated
+	lost      int                                      // times that the log was lost
 	contents  map[inventory.Position][sha256.Size]byte // of every position ever appended, also of lost ones
 }
 
@@ -153,6 +155,7 @@ func (l *memLog) replace(rng *rand.Rand) {
 		r.dead = true
 	}
 	l.runs, l.messages, l.last = nil, nil, 0
+	l.lost++
 	l.id = fmt.Sprintf("log-%d", rng.IntN(1_000_000))
 }
 
@@ -161,6 +164,7 @@ func (l *memLog) empty() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.messages = nil
+	l.lost++
 }
 
 // unregister forgets a store that is gone for good.
@@ -261,6 +265,9 @@ func (l *memLog) examine(m *memMessage) {
 	l.contents[m.Position] = sum
 	if n := len(l.messages); n > 1 && l.messages[n-2].Position != m.Previous {
 		l.t.Errorf("message %s says that it follows %s, and it follows %s", m.Position, m.Previous, l.messages[n-2].Position)
+	}
+	if m.decoded.SourceGap != nil {
+		l.gaps++
 	}
 	if len(m.Body) > 640<<10 {
 		l.t.Errorf("message %s has %d bytes", m.Position, len(m.Body))

@@ -34,6 +34,7 @@ type memSource struct {
 	tables    []*memTable
 	log       []*memCommit // log[i] ends at i+1
 	slot      bool
+	dropped   int           // times that the slot was
 	confirmed int           // log up to here may be gone
 	hiding    time.Duration // how long commits may stay invisible
 	broken    time.Time     // until when reads fail
@@ -507,6 +508,7 @@ func (s *memSource) dropSlot() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.slot = false
+	s.dropped++
 }
 
 // await waits until done, which is called with mu held, says so.

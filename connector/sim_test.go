@@ -300,10 +300,17 @@ func (w *world) compare() {
 	if diff := cmp.Diff(want, w.cache.levels()); diff != "" {
 		t.Errorf("cache differs from the store (-store +cache):\n%s", diff)
 	}
+	w.source.mu.Lock()
+	losses := 1 + w.source.dropped // 1: the first run of all may end before it has read anything
+	w.source.mu.Unlock()
 	w.log.mu.Lock()
 	defer w.log.mu.Unlock()
 	if len(w.log.plan.text) > 0 {
 		t.Errorf("a plan is left over: %s", w.log.plan.text)
+	}
+	// A gap that a lost tail took is stated again.
+	if losses += w.log.lost; w.source.exact && w.log.gaps > losses {
+		t.Errorf("%d gaps are stated, and there were %d losses", w.log.gaps, losses)
 	}
 }
 
