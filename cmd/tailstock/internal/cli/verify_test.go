@@ -272,6 +272,12 @@ func TestVerifySurvivesRestart(t *testing.T) {
 	r.stop()
 	wg.Wait()
 	r.start()
+	r.await(job.ID, "looking for rows of the store", func(j connector.JobStatus) bool { return j.Verify != nil && j.Verify.ReadBack > 0 })
+	if j := r.job(job.ID); j.State == connector.JobCompleted {
+		t.Fatalf("the job is over before its second restart: %+v", j)
+	}
+	r.stop()
+	r.start()
 	r.await(job.ID, "completed", func(j connector.JobStatus) bool { return j.State == connector.JobCompleted })
 	if job = r.job(job.ID); job.Rows != rigRows || job.Verify.Stated != rigRows || job.Verify.ReadBack == 0 || len(job.Verify.Stores) != 1 {
 		t.Errorf("job %+v with %+v, want %d rows read once, and rows looked for in one store", job, job.Verify, rigRows)
