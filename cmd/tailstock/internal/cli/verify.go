@@ -211,14 +211,15 @@ func (v *verifier) listen(ctx context.Context) error {
 	for {
 		r, err := v.reports.Next(short)
 		switch {
+		case err == nil: // also when the time is up just now
+			v.take(&r)
 		case ctx.Err() != nil:
 			return fmt.Errorf("interrupted; job %s goes on by itself: %w", v.job.ID, context.Cause(ctx))
 		case short.Err() != nil:
 			return nil
-		case err != nil:
+		default:
 			return err
 		}
-		v.take(&r)
 	}
 }
 

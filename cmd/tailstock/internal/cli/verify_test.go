@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -140,14 +141,25 @@ func (r *rig) corrupt() {
 		`insert into cell select 'P-NEVER', location, feed, 1, 5, 0, 0, 0, 0, updated_at, committed_at, transaction_id
 			from cell where sku = 'P62' and feed in ` + feed,
 	} {
-		// Rows with problems of their own are not made by the workload.
-		result, err := r.store.ExecContext(r.t.Context(), statement)
-		if err != nil {
-			r.t.Fatalf("%s: %v", statement, err)
+		r.byHand(statement)
+	}
+}
+
+// byHand changes rows of the store, waiting for its worker to let it: SQLite makes no
+// queue of those who want to write.
+func (r *rig) byHand(statement string) {
+	r.t.Helper()
+	var n int64
+	var err error
+	testenv.Eventually(r.t, time.Minute, func() bool {
+		var result sql.Result
+		if result, err = r.store.ExecContext(r.t.Context(), statement); err == nil {
+			n, err = result.RowsAffected()
 		}
-		if n, err := result.RowsAffected(); n == 0 || err != nil {
-			r.t.Fatalf("%s: %d rows (%v)", statement, n, err)
-		}
+		return err == nil
+	}, func() string { return fmt.Sprintf("%s: %v", statement, err) })
+	if n == 0 {
+		r.t.Fatalf("%s: no rows", statement)
 	}
 }
 
@@ -271,6 +283,12 @@ func TestVerifySurvivesRestart(t *testing.T) {
 	}, func() string { return "no verification reads" })
 	r.stop()
 	wg.Wait()
+	r.start()
+	r.await(job.ID, "looking for rows of the store", func(j connector.JobStatus) bool { return j.Verify != nil && j.Verify.ReadBack > 0 })
+	if j := r.job(job.ID); j.State == connector.JobCompleted {
+		t.Fatalf("the job is over before its second restart: %+v", j)
+	}
+	r.stop()
 	r.start()
 	r.await(job.ID, "completed", func(j connector.JobStatus) bool { return j.State == connector.JobCompleted })
 	if job = r.job(job.ID); job.Rows != rigRows || job.Verify.Stated != rigRows || job.Verify.ReadBack == 0 || len(job.Verify.Stores) != 1 {
