@@ -190,7 +190,7 @@ func parseKey(text string) (backfill.Key, error) {
 // startBackfill asks for the job, and follows it unless detach.
 func (a *app) startBackfill(ctx context.Context, source string, spec connector.JobSpec, detach bool) error {
 	var job connector.JobStatus
-	err := a.withNATS(ctx, natslog.RoleOperator, func(ctx context.Context, c *natslog.Client) (err error) {
+	err := a.withNATS(ctx, func(ctx context.Context, c *natslog.Client) (err error) {
 		job, err = c.Jobs(source).Start(ctx, spec)
 		return err
 	})
@@ -229,7 +229,7 @@ func (a *app) backfillListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withNATS(cmd.Context(), natslog.RoleOperator, func(ctx context.Context, c *natslog.Client) error {
+			return a.withNATS(cmd.Context(), func(ctx context.Context, c *natslog.Client) error {
 				return a.listJobs(ctx, c, sources)
 			})
 		},
@@ -297,7 +297,7 @@ func (a *app) changeCommand(use, short string, change func(*natslog.RemoteJobs, 
 			if !ok {
 				return &usageError{fmt.Errorf("%q is not the id of a job, as \"tailstock backfill list\" shows them", id)}
 			}
-			err := a.withNATS(cmd.Context(), natslog.RoleOperator, func(ctx context.Context, c *natslog.Client) error {
+			err := a.withNATS(cmd.Context(), func(ctx context.Context, c *natslog.Client) error {
 				return change(c.Jobs(source), ctx, id)
 			})
 			if err != nil {

@@ -31,7 +31,7 @@ func (a *app) followJob(ctx context.Context, job connector.JobStatus) error {
 	f := &follower{job: job, began: time.Now(), rows: job.Rows, show: show}
 	silent := false
 	for {
-		err := a.withNATS(ctx, natslog.RoleOperator, f.follow)
+		err := a.withNATS(ctx, f.follow)
 		switch {
 		case ctx.Err() != nil:
 			f.leave(a)

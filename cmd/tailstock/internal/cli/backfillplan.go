@@ -47,7 +47,7 @@ type tableSample struct {
 // planBackfill shows what a job would do.
 func (a *app) planBackfill(ctx context.Context, cfg *config.Config, source *config.Source, spec connector.JobSpec) error {
 	var plan backfillPlan
-	err := a.withNATS(ctx, natslog.RoleOperator, func(ctx context.Context, c *natslog.Client) (err error) {
+	err := a.withNATS(ctx, func(ctx context.Context, c *natslog.Client) (err error) {
 		plan.JobPlan, err = c.Jobs(source.Name).Plan(ctx, spec)
 		return err
 	})

@@ -27,7 +27,7 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withNATS(cmd.Context(), natslog.RoleOperator, func(ctx context.Context, c *natslog.Client) error {
+			return a.withNATS(cmd.Context(), func(ctx context.Context, c *natslog.Client) error {
 				names := make([]string, len(cfg.Sources))
 				for i := range cfg.Sources {
 					names[i] = cfg.Sources[i].Name

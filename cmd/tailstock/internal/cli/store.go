@@ -29,14 +29,14 @@ func (a *app) storeCommand() *cobra.Command {
 	list := a.configured(&cobra.Command{
 		Use: "list", Short: "List the stores that logs wait for", Long: storeListHelp, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withNATS(cmd.Context(), natslog.RoleOperator, a.listStores)
+			return a.withNATS(cmd.Context(), a.listStores)
 		},
 	})
 	var force bool
 	forget := a.configured(&cobra.Command{
 		Use: "forget ID", Short: "Forget a store that is gone for good", Long: storeForgetHelp, Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withNATS(cmd.Context(), natslog.RoleOperator, func(ctx context.Context, c *natslog.Client) error {
+			return a.withNATS(cmd.Context(), func(ctx context.Context, c *natslog.Client) error {
 				return a.forgetStore(ctx, c, args[0], force)
 			})
 		},

@@ -33,7 +33,7 @@ func (a *app) tailCommand() *cobra.Command {
 					return &usageError{fmt.Errorf("%q: %w", name, err)}
 				}
 			}
-			return a.withNATS(cmd.Context(), natslog.RoleOperator, func(ctx context.Context, c *natslog.Client) error {
+			return a.withNATS(cmd.Context(), func(ctx context.Context, c *natslog.Client) error {
 				return a.tail(ctx, c, filter)
 			})
 		},

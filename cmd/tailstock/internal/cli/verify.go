@@ -77,7 +77,7 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 		return &usageError{errors.New("--table needs --source: there are several sources")}
 	}
 	var results []verifiedSource
-	err = a.withNATS(ctx, natslog.RoleOperator, func(ctx context.Context, c *natslog.Client) error {
+	err = a.withNATS(ctx, func(ctx context.Context, c *natslog.Client) error {
 		for i := range sources {
 			r, err := a.verifySource(ctx, c, &sources[i], spec)
 			if err != nil {

@@ -24,14 +24,14 @@ func (a *app) load() (*config.Config, error) {
 	return cfg, nil
 }
 
-// withNATS runs f with a client of the configured NATS server, acting as role
-// where the server is the embedded one of a running daemon.
-func (a *app) withNATS(ctx context.Context, role natslog.Role, f func(context.Context, *natslog.Client) error) error {
+// withNATS runs f with a client of the configured NATS server, acting as an
+// operator where the server is the embedded one of a running daemon.
+func (a *app) withNATS(ctx context.Context, f func(context.Context, *natslog.Client) error) error {
 	cfg, err := a.load()
 	if err != nil {
 		return err
 	}
-	c, err := natslog.Connect(ctx, cfg.NATS, natslog.Options{Role: role, Name: "tailstock command"})
+	c, err := natslog.Connect(ctx, cfg.NATS, natslog.Options{Role: natslog.RoleOperator, Name: "tailstock command"})
 	if err != nil {
 		return err
 	}
