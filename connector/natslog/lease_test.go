@@ -132,7 +132,7 @@ func TestPausedHolderLosesLease(t *testing.T) {
 func TestLeaseSurvivesRestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *natslog.Config) { c.Embedded.Listen = freeAddress(t) })
-	l := w.lease("relay", 150*time.Millisecond)
+	l := w.lease("relay", 2*time.Second)
 	err := l.Hold(t.Context(), func(ctx context.Context) error {
 		if err := w.server.Close(); err != nil {
 			return err
