@@ -98,7 +98,10 @@ func TestHaltOnGap(t *testing.T) {
 func TestLostLogIsGap(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string]func(*connector.RunStart){
-		"lost":     func(s *connector.RunStart) { s.Lost, s.Resume = "the stream was deleted", "" },
+		"lost": func(s *connector.RunStart) { s.Lost, s.Resume = "the stream was deleted", "" },
+		"emptied": func(s *connector.RunStart) {
+			s.Lost, s.Resume, s.Tail = "the stream was emptied", "", inventory.Position{}
+		},
 		"no token": func(s *connector.RunStart) { s.Resume = "" },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -146,11 +146,79 @@ func TestLoadThatWasReadEnds(t *testing.T) {
 			`{"table":"public.bin","mapping":"` + string(binMapping(t).ID()) + `","after":["3"],"rows":3,"done":true}]}]}`)
 	}, func(c *captureTest) {
 		c.log.ackAll()
-		c.source.Nudge() // the source's first progress
 		later(time.Second)
 		c.wantLog("1: load completed -> before")
 		if len(c.log.plan) > 0 {
 			t.Errorf("plan %s is left over", c.log.plan)
+		}
+	})
+}
+
+// lateView is reached when it has been asked a few times.
+type lateView struct {
+	seesAll
+	asked int
+}
+
+func (v *lateView) Reached(cdc.Resume) bool {
+	v.asked++
+	return v.asked > 3
+}
+
+// A source that is idle is asked how far its log is until a chunk can be placed.
+func TestChunkWaitsForIdleStream(t *testing.T) {
+	t.Parallel()
+	captured(t, func(c *captureTest) {
+		loading(3)(c)
+		read := c.source.read
+		c.source.read = func(ctx context.Context, r backfill.Request) (*backfill.Chunk, error) {
+			chunk, err := read(ctx, r)
+			chunk.View = new(lateView)
+			return chunk, err
+		}
+	}, func(c *captureTest) {
+		c.log.ackAll()
+		later(2 * time.Second)
+		if got := c.log.did[len(c.log.did)-1]; !strings.Contains(got, "load completed") {
+			t.Errorf("last message is %q, want the load to end on an idle source", got)
+		}
+	})
+}
+
+// Commits that are packed come before the message that begins a load, whose token
+// is beyond them.
+func TestLoadBeginsBehindWhatIsPacked(t *testing.T) {
+	t.Parallel()
+	captured(t, loading(3), func(c *captureTest) {
+		c.log.ack(1)
+		c.must(c.emit("a", 1))
+		c.must(c.emit("b", 1))
+		c.must(c.emit("c", 1)) // two messages are in flight
+		c.wantLog("1: a(1) -> after a", "2: b(1) -> after b")
+		later(1100 * time.Millisecond)
+		c.wantLog("1: a(1) -> after a", "2: b(1) -> after b", "3: c(1) -> after c", `4: load of 1 for ["store"] started -> after c`)
+	})
+}
+
+// What is kept of a load rests on the marker of its last chunk: a log without it
+// lacks rows that the load would not read again.
+func TestPlanRestsOnMarker(t *testing.T) {
+	t.Parallel()
+	captured(t, func(c *captureTest) {
+		loading(1_000)(c)
+		read := c.source.read
+		c.source.read = func(ctx context.Context, r backfill.Request) (*backfill.Chunk, error) {
+			if r.After != nil {
+				return nil, errInjected
+			}
+			return read(ctx, r)
+		}
+	}, func(c *captureTest) {
+		c.log.ackAll()
+		later(2 * time.Second)
+		c.wantLog(`1: load of 1 for ["store"] started -> before`, "2: load(250) -> before", `3: chunk up to ["250"] done false -> before`)
+		if c.log.rests != at(7, 3) || !strings.Contains(string(c.log.plan), `"after":["250"]`) {
+			t.Errorf("plan %s rests on %s, want the rows up to 250 and their marker", c.log.plan, c.log.rests)
 		}
 	})
 }
