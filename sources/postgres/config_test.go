@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tailstock/connector/cdc"
+	"tailstock/internal/testenv"
 	"tailstock/sources/postgres"
 )
 
@@ -72,17 +74,22 @@ func TestMetrics(t *testing.T) {
 	db.exec(`INSERT INTO stock VALUES (1, 1), (2, 2)`)
 	db.exec(`INSERT INTO stock VALUES (3, 3)`)
 	tl.take(2)
-	tl.stop()
 	got := make(map[string]float64)
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
+	gather := func() {
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			m := f.GetMetric()[0]
+			got[strings.TrimPrefix(f.GetName(), "tailstock_postgres_")] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
 	}
-	for _, f := range families {
-		m := f.GetMetric()[0]
-		got[strings.TrimPrefix(f.GetName(), "tailstock_postgres_")] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
-	}
-	if got["transactions_total"] != 2 || got["changes_total"] != 3 || got["received_bytes_total"] < 100 || got["retained_wal_bytes"] <= 0 {
+	// The slot is looked at every few seconds.
+	testenv.Eventually(t, 30*time.Second, func() bool { gather(); return got["retained_wal_bytes"] > 0 }, func() string { return fmt.Sprint(got) })
+	tl.stop()
+	gather()
+	if got["transactions_total"] != 2 || got["changes_total"] != 3 || got["received_bytes_total"] < 100 {
 		t.Errorf("metrics: %v", got)
 	}
 	if _, err := postgres.New(db.config(), wanted, slog.New(slog.DiscardHandler), registry); err == nil {
