@@ -261,8 +261,43 @@ type scriptLog struct {
 	texts   map[inventory.MappingID][]byte
 	plan    []byte
 	rests   inventory.Position // of plan
-	// loadReason is why the last load began.
+	// loadReason is the reason that the last load stated.
 	loadReason string
+}
+
+// story is what was done so far.
+func (l *scriptLog) story() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.did)
+}
+
+// last is the message that was appended last.
+func (l *scriptLog) last() inventory.Envelope {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.envelope
+}
+
+// reason is why the last load began.
+func (l *scriptLog) reason() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.loadReason
+}
+
+// keptPlan is the plan of loads, and the message it rests on.
+func (l *scriptLog) keptPlan() (string, inventory.Position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.plan), l.rests
+}
+
+// reported replaces what the stores report.
+func (l *scriptLog) reported(reports []connector.StoreReport) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reports = reports
 }
 
 func (l *scriptLog) failed(operation string) error {

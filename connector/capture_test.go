@@ -20,13 +20,13 @@ func TestCaptureGoesOnFromTail(t *testing.T) {
 		if c.source.from != "before" {
 			t.Errorf("tailed from %q, want the token of the run's start", c.source.from)
 		}
-		if got := c.log.did[0]; got != "0: -> before" {
+		if got := c.log.story()[0]; got != "0: -> before" {
 			t.Errorf("first message %q, want one that says what is captured and moves nothing", got)
 		}
-		if got := c.log.envelope.Previous; got != c.log.start.Tail {
+		if got := c.log.last().Previous; got != c.log.start.Tail {
 			t.Errorf("first message follows %v, want the tail", got)
 		}
-		m, err := inventory.Decode(c.log.envelope)
+		m, err := inventory.Decode(c.log.last())
 		if err != nil || len(m.Feeds) != 1 || m.Feeds[0].Table != "public.bin" || m.Feeds[0].Mapping != binMapping(t).ID() {
 			t.Errorf("got feeds %v and %v", m.Feeds, err)
 		}
@@ -40,7 +40,7 @@ func TestCommitGoesOutAtOnce(t *testing.T) {
 		c.must(c.emit("a", 1, 2))
 		c.must(c.emit("b", 3))
 		c.wantLog("1: a(2) -> after a", "2: b(1) -> after b")
-		if got, want := c.log.envelope.Previous, (inventory.Position{Run: 7, Number: 1}); got != want {
+		if got, want := c.log.last().Previous, (inventory.Position{Run: 7, Number: 1}); got != want {
 			t.Errorf("message follows %v, want %v", got, want)
 		}
 	})
@@ -88,7 +88,7 @@ func TestMessageHolds512KiB(t *testing.T) {
 		}
 		c.must(c.emitPart(&cdc.Transaction{ID: "wide", Last: true, Changes: changes, Resume: "after wide"}))
 		synctest.Wait()
-		if n := len(c.log.did) - 1; n != 2 {
+		if n := len(c.log.story()) - 1; n != 2 {
 			t.Errorf("got %d messages of about 800 kB, want 2", n)
 		}
 	})
@@ -122,7 +122,7 @@ func TestCommitLargerThanWindow(t *testing.T) {
 		c.log.ackAll()
 		c.must(c.emit("huge", ids(60_000)...))
 		synctest.Wait()
-		if n := len(c.log.did) - 1; n != 30 {
+		if n := len(c.log.story()) - 1; n != 30 {
 			t.Errorf("got %d messages, want 30", n)
 		}
 	})
@@ -134,7 +134,7 @@ func TestWindowIsTheBackpressure(t *testing.T) {
 		if err := c.emit("huge", ids(60_000)...); !errors.Is(err, errBlocked) {
 			t.Errorf("got %v, want emit to wait for acks", err)
 		}
-		if n := len(c.log.did); n != 16 {
+		if n := len(c.log.story()); n != 16 {
 			t.Errorf("%d messages are in flight, want 16", n)
 		}
 	})
@@ -250,9 +250,7 @@ func TestDrainWithinCommit(t *testing.T) {
 		if err := c.end(); err != nil {
 			t.Error(err)
 		}
-		c.log.mu.Lock()
-		defer c.log.mu.Unlock()
-		if got := c.log.did[len(c.log.did)-1]; got != "15: huge(2000) part 14 last false -> before" {
+		if got := c.log.story()[len(c.log.story())-1]; got != "15: huge(2000) part 14 last false -> before" {
 			t.Errorf("last message is %q", got)
 		}
 	})
@@ -353,7 +351,7 @@ func TestRowsAreCompleted(t *testing.T) {
 			t1.Changes = append(t1.Changes, cdc.Change{Op: cdc.OpUpdate, Table: c.source.table, After: row})
 		}
 		c.must(c.emitPart(t1))
-		m, err := inventory.Decode(c.log.envelope)
+		m, err := inventory.Decode(c.log.last())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -468,8 +466,8 @@ func TestCaptureWithoutLease(t *testing.T) {
 		if err := c.end(); !errors.Is(err, connector.ErrLeaseLost) {
 			t.Errorf("got %v, want ErrLeaseLost", err)
 		}
-		if len(c.log.did) > 0 {
-			t.Errorf("log was touched: %q", c.log.did)
+		if len(c.log.story()) > 0 {
+			t.Errorf("log was touched: %q", c.log.story())
 		}
 	})
 }

@@ -86,8 +86,8 @@ func TestNothingIsJudgedBeforeTheRunIsOpen(t *testing.T) {
 		c.wantLog()
 		c.log.ackAll()
 		later(2 * time.Second)
-		if len(c.log.did) != 5 {
-			t.Errorf("got log %q, want a load", c.log.did)
+		if len(c.log.story()) != 5 {
+			t.Errorf("got log %q, want a load", c.log.story())
 		}
 	})
 }
@@ -108,11 +108,11 @@ func TestWhyTablesAreLoaded(t *testing.T) {
 				later(time.Second)
 				c.log.ackAll()
 				later(2 * time.Second)
-				m, err := inventory.Decode(c.log.envelope)
+				m, err := inventory.Decode(c.log.last())
 				if err != nil || m.LoadCompleted == nil {
 					t.Fatalf("last message is %+v (%v), want a load completed", m, err)
 				}
-				if reason := c.log.loadReason; !strings.Contains(reason, strings.TrimSuffix(want, ", still")) {
+				if reason := c.log.reason(); !strings.Contains(reason, strings.TrimSuffix(want, ", still")) {
 					t.Errorf("loaded because %q, want %q", reason, want)
 				}
 			})
@@ -131,7 +131,7 @@ func TestLoadGoesOnWhenCommitsEnd(t *testing.T) {
 		c.must(c.emit("a", 1))
 		c.log.ackAll()
 		later(time.Second)
-		if got := c.log.did[len(c.log.did)-1]; !strings.Contains(got, "load completed") {
+		if got := c.log.story()[len(c.log.story())-1]; !strings.Contains(got, "load completed") {
 			t.Errorf("last message is %q, want the load to end on an idle source", got)
 		}
 	})
@@ -148,8 +148,8 @@ func TestLoadThatWasReadEnds(t *testing.T) {
 		c.log.ackAll()
 		later(time.Second)
 		c.wantLog("1: load completed -> before")
-		if len(c.log.plan) > 0 {
-			t.Errorf("plan %s is left over", c.log.plan)
+		if plan, _ := c.log.keptPlan(); plan != "" {
+			t.Errorf("plan %s is left over", plan)
 		}
 	})
 }
@@ -179,7 +179,7 @@ func TestChunkWaitsForIdleStream(t *testing.T) {
 	}, func(c *captureTest) {
 		c.log.ackAll()
 		later(2 * time.Second)
-		if got := c.log.did[len(c.log.did)-1]; !strings.Contains(got, "load completed") {
+		if got := c.log.story()[len(c.log.story())-1]; !strings.Contains(got, "load completed") {
 			t.Errorf("last message is %q, want the load to end on an idle source", got)
 		}
 	})
@@ -217,8 +217,9 @@ func TestPlanRestsOnMarker(t *testing.T) {
 		c.log.ackAll()
 		later(2 * time.Second)
 		c.wantLog(`1: load of 1 for ["store"] started -> before`, "2: load(250) -> before", `3: chunk up to ["250"] done false -> before`)
-		if c.log.rests != at(7, 3) || !strings.Contains(string(c.log.plan), `"after":["250"]`) {
-			t.Errorf("plan %s rests on %s, want the rows up to 250 and their marker", c.log.plan, c.log.rests)
+		plan, rests := c.log.keptPlan()
+		if rests != at(7, 3) || !strings.Contains(plan, `"after":["250"]`) {
+			t.Errorf("plan %s rests on %s, want the rows up to 250 and their marker", plan, rests)
 		}
 	})
 }
@@ -246,7 +247,7 @@ func TestReadsThatFail(t *testing.T) {
 		c.source.read = tableOf(c.source.table, 3, 1)
 		c.source.mu.Unlock()
 		later(16 * time.Second)
-		if got := c.log.did[len(c.log.did)-1]; !strings.Contains(got, "load completed") {
+		if got := c.log.story()[len(c.log.story())-1]; !strings.Contains(got, "load completed") {
 			t.Errorf("last message is %q, want the load to end once reads succeed", got)
 		}
 	})
@@ -268,9 +269,7 @@ func TestLoadIsPacedByItsStores(t *testing.T) {
 		if n := stated(); n > 75_000 {
 			t.Errorf("%d rows are on their way to a store that stands still", n)
 		}
-		c.log.mu.Lock()
-		c.log.reports = nil
-		c.log.mu.Unlock()
+		c.log.reported(nil)
 		later(time.Minute)
 		if n := stated(); n != rows {
 			t.Errorf("%d of %d rows were read when the store was forgotten", n, rows)
@@ -310,7 +309,7 @@ func TestMappingOfEarlierIsCaptured(t *testing.T) {
 	}, func(c *captureTest) {
 		feeds := func(want ...inventory.MappingID) {
 			t.Helper()
-			m, err := inventory.Decode(c.log.envelope)
+			m, err := inventory.Decode(c.log.last())
 			var got []inventory.MappingID
 			for _, f := range m.Feeds {
 				got = append(got, f.Mapping)
@@ -324,17 +323,15 @@ func TestMappingOfEarlierIsCaptured(t *testing.T) {
 		later(1500 * time.Millisecond)
 		c.wantLog(`1: load of 1 for ["store"] started -> before`, "2: load(1) -> before", `3: chunk up to ["1"] done true -> before`, "4: load completed -> before")
 		c.must(c.emit("a", 1)) // of quantity 1: under the mapping of earlier it is withdrawn
-		c.wantLog(append(c.log.did[1:5:5], "5: a(2) -> after a")...)
-		c.log.mu.Lock()
-		c.log.reports[0].Feeds = []connector.FeedReport{binFeed(t, connector.FeedActive)}
-		c.log.reports[0].Position = at(7, 5)
-		c.log.mu.Unlock()
+		c.wantLog(append(c.log.story()[1:5:5], "5: a(2) -> after a")...)
+		active := []connector.FeedReport{binFeed(t, connector.FeedActive)}
+		c.log.reported([]connector.StoreReport{{Store: "store", Source: "erp", LogID: "log", Position: at(7, 5), Feeds: active}})
 		later(1500 * time.Millisecond)
 		feeds(binMapping(t).ID())
-		n := len(c.log.did)
+		n := len(c.log.story())
 		later(time.Minute)
-		if len(c.log.did) != n {
-			t.Errorf("runs begin again and again: %q", c.log.did)
+		if len(c.log.story()) != n {
+			t.Errorf("runs begin again and again: %q", c.log.story())
 		}
 	})
 }
@@ -355,15 +352,15 @@ func TestMappingOfEarlierThatDoesNotFit(t *testing.T) {
 				c.log.ackAll()
 				if name == "does not fit" {
 					c.source.ends(&cdc.SetupError{Object: "table public.bin", Problem: "column is gone"})
-					synctest.Wait()
 				}
-				m, err := inventory.Decode(c.log.envelope)
+				synctest.Wait()
+				m, err := inventory.Decode(c.log.last())
 				if err != nil || len(m.Feeds) != 1 || m.Feeds[0].Mapping != binMapping(t).ID() {
 					t.Errorf("captures %v (%v), want what is configured alone", m.Feeds, err)
 				}
-				n := len(c.log.did)
+				n := len(c.log.story())
 				later(3 * time.Second)
-				if got := c.log.did[n:]; len(got) != 4 || !strings.Contains(got[3], "load completed") {
+				if got := c.log.story()[n:]; len(got) != 4 || !strings.Contains(got[3], "load completed") {
 					t.Errorf("got log %q, want the table loaded", got)
 				}
 				c.source.ends(&cdc.SetupError{Object: "table public.bin", Problem: "it is gone"})
