@@ -3,6 +3,11 @@
 //
 //	go run ./internal/bench [-only NAME,…] [-changes N] [-rows N] [-large N] [-out FILE] [-profile DIR]
 //
+// # Loading
+//
+// Every measurement begins with a daemon that loads the table, from its start until
+// every row is in store, levels stream and Redis. How fast that was is reported.
+//
 // # Draining a backlog
 //
 // A backlog of row updates waits behind replication slots. pg_recvlogical drains
@@ -23,9 +28,9 @@
 // # What is proved
 //
 // The daemon's own counters tell when to stop the clock. Whether they told the
-// truth is checked afterwards: every changed row of the source is compared with the
-// store's views by SQL, and with Redis. What was only appended to the log is read
-// back for this, by a store that begins after nats-server was killed and started again.
+// truth is checked afterwards: every row of the source is compared with the store's
+// views by SQL, and with Redis. What was only appended to the log is read back for
+// this, by a store that goes on after nats-server was killed and started again.
 //
 // nats-server is a process of its own that syncs every message to disk. The store's
 // PostgreSQL syncs too; the source's does not, since its speed is not measured, and

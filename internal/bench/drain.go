@@ -38,6 +38,9 @@ func (b *bench) drain(ctx context.Context, d drain) error {
 	if err := b.reset(ctx, d.rows); err != nil {
 		return err
 	}
+	if err := b.initialLoad(ctx, d.rows); err != nil {
+		return fmt.Errorf("load the table: %w", err)
+	}
 	if err := b.backlog(ctx, d); err != nil {
 		return fmt.Errorf("make backlog: %w", err)
 	}
@@ -193,8 +196,8 @@ func (b *bench) awaitCache(ctx context.Context) error {
 	})
 }
 
-// replay kills nats-server, starts it again, and applies what it kept to a store
-// that has seen nothing. It returns how long the applying took.
+// replay kills nats-server, starts it again, and applies what it kept to the store,
+// which has seen nothing of it. It returns how long the applying took.
 func (b *bench) replay(ctx context.Context, d drain) (t time.Duration, err error) {
 	b.killNATS()
 	if err := b.startNATS(ctx); err != nil {

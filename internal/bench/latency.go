@@ -28,6 +28,9 @@ func (b *bench) latency(ctx context.Context) error {
 	if err := b.reset(ctx, b.rows); err != nil {
 		return err
 	}
+	if err := b.initialLoad(ctx, b.rows); err != nil {
+		return fmt.Errorf("load the table: %w", err)
+	}
 	disk, err := b.syncTimes()
 	if err != nil {
 		return err

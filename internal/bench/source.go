@@ -10,10 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// startOnHand is what rows hold before they are changed. A change adds one, so
-// that a row has changed if it holds something else.
-const startOnHand = 1000
-
 // schema is the source. change commits transactions of per rows each, going
 // through the table again and again; $1 is the number of its rows.
 const schema = `
@@ -38,10 +34,10 @@ var referenceSlots = [...]string{"reference_before", "reference_after"} //nolint
 
 func (b *bench) makeSource(ctx context.Context, rows int) error {
 	return b.exec(ctx, b.erp.DSN("erp"), schema,
-		fmt.Sprintf(`insert into inventory select i, 'BRK-' || i, 'DC' || (i %% 3), %d, i %% 7, now()
-			from generate_series(1, %d) i`, startOnHand, rows),
+		fmt.Sprintf(`insert into inventory select i, 'BRK-' || i, 'DC' || (i %% 3), 1000, i %% 7, now()
+			from generate_series(1, %d) i`, rows),
 		`vacuum analyze inventory`, `checkpoint`,
-		fmt.Sprintf(`select pg_create_logical_replication_slot(n, 'pgoutput') from unnest(array['tailstock_erp', '%s', '%s']) n`,
+		fmt.Sprintf(`select pg_create_logical_replication_slot(n, 'pgoutput') from unnest(array['%s', '%s']) n`,
 			referenceSlots[0], referenceSlots[1]))
 }
 

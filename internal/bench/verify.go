@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// verify compares every changed row of the source with the store, and with Redis
+// verify compares every row of the source with the store, and with Redis
 // if levels were carried there.
 func (b *bench) verify(ctx context.Context, d drain) error {
 	if err := b.verifyStore(ctx); err != nil {
@@ -43,7 +43,7 @@ func (b *bench) verifyStore(ctx context.Context) error {
 	}
 	defer store.Close(ctx)
 	want, err := source.Query(ctx, `select sku, location, on_hand::bigint, reserved::bigint
-		from inventory where on_hand <> $1 order by sku collate "C"`, startOnHand)
+		from inventory order by sku collate "C"`)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func compareLevels(want, got pgx.Rows) error {
 		}
 		if !more && !held {
 			if n == 0 {
-				return errors.New("nothing has changed in the source")
+				return errors.New("the source is empty")
 			}
 			return nil
 		}
@@ -110,7 +110,7 @@ func (b *bench) verifyCache(ctx context.Context, rows int) error {
 		last := min(first+sumStep-1, rows)
 		var found, sum int64
 		err := conn.QueryRow(ctx, `select count(*), coalesce(sum(id * (on_hand - reserved)), 0)::bigint
-			from inventory where id between $1 and $2 and on_hand <> $3`, first, last, startOnHand).Scan(&found, &sum)
+			from inventory where id between $1 and $2`, first, last).Scan(&found, &sum)
 		if err != nil {
 			return err
 		}
