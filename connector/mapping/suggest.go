@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"tailstock/internal/spelling"
 )
 
 // maxListed is how many names an error lists.
@@ -31,30 +33,9 @@ func nearest(name string, names []string) int {
 		if strings.EqualFold(n, name) {
 			return i
 		}
-		if d := editDistance(name, n); d < best {
+		if d := spelling.Distance(name, n, best-1); d < best {
 			best, at = d, i
 		}
 	}
 	return at
-}
-
-// editDistance counts the bytes to insert, delete or replace (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -22,7 +22,7 @@ var graph = []struct {
 
 	{"connector/cdc", nil},
 	{"connector/inventory", []string{"connector/cdc"}},
-	{"connector/mapping", []string{"connector/cdc", "connector/inventory"}},
+	{"connector/mapping", []string{"connector/cdc", "connector/inventory", "internal/spelling"}},
 	{"connector/backfill", []string{"connector/cdc"}},
 	{"connector/natslog", []string{"connector", "connector/cdc", "connector/inventory"}},
 	{"connector", []string{"connector/cdc", "connector/inventory", "connector/mapping", "connector/backfill"}},
@@ -30,16 +30,17 @@ var graph = []struct {
 	// The conformance suites drive the ports that adapters implement.
 	{"sources/sourcetest", []string{"connector", "connector/cdc", "connector/inventory", "connector/backfill", "internal/testenv", "internal/privateserver"}},
 	{"sinks/sinktest", []string{"connector", "connector/cdc", "connector/inventory", "internal/testenv", "internal/privateserver"}},
-	{"sources/...", []string{"connector/cdc", "connector/backfill"}},
+	{"sources/...", []string{"connector/cdc", "connector/backfill", "internal/spelling"}},
 	{"sinks/...", []string{"connector", "connector/cdc", "connector/inventory"}},
 
 	// The configuration holds the Config of each adapter.
-	{"internal/config", []string{"connector", "connector/cdc", "connector/inventory", "connector/mapping", "connector/natslog", "sources/postgres", "sources/mysql", "sinks/stockstore", "sinks/cache"}},
+	{"internal/config", []string{"connector", "connector/cdc", "connector/inventory", "connector/mapping", "connector/natslog", "sources/postgres", "sources/mysql", "sinks/stockstore", "sinks/cache", "internal/spelling"}},
 	{"internal/privateserver", nil},
 	{"internal/testenv", []string{"internal/privateserver"}},
 	{"internal/bench", []string{"internal/privateserver"}},
 	{"internal/demo", []string{"connector/inventory", "internal/privateserver", "testdata/erp"}},
 	{"internal/failpoint", nil},
+	{"internal/spelling", nil},
 }
 
 // vocabulary is what everybody speaks, so that it knows of nothing else.

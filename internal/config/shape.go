@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"tailstock/internal/spelling"
 )
 
 // shape is what a value of the file may be. It decodes into what it was made for.
@@ -159,40 +161,19 @@ func (l *list) decode(d *decoder, n *node, path string) {
 	}
 }
 
+// maxName bounds the keys that are compared.
+const maxName = 64
+
 // nearest returns the name that name may be a misspelling of, or "".
 func nearest(name string, names []string) string {
+	if len(name) > maxName {
+		return ""
+	}
 	best, like := len(name)/3+2, ""
 	for _, n := range names {
-		if d := editDistance(strings.ToLower(name), n); d < best {
+		if d := spelling.Distance(strings.ToLower(name), n, best-1); d < best {
 			best, like = d, n
 		}
 	}
 	return like
-}
-
-// maxName bounds the keys that are compared.
-const maxName = 64
-
-// editDistance counts the bytes to insert, delete or replace (Levenshtein).
-func editDistance(a, b string) int {
-	if len(a) > maxName {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
