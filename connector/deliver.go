@@ -215,9 +215,12 @@ type applier struct {
 	// behind says that the last look at the idle log found messages that had not
 	// come. Once may be a message that was under way.
 	behind bool
+	// ahead holds what was fetched and not taken yet.
+	ahead <-chan fetched
 }
 
 func (a *applier) run(ctx context.Context, in <-chan fetched) error {
+	a.ahead = in
 	for {
 		var f fetched
 		select {
@@ -295,6 +298,7 @@ func (a *applier) apply(ctx context.Context) error {
 		Source: a.d.cfg.Source, LogID: a.place.logID,
 		Expect: a.place.stored, Position: last.Position,
 		Messages: a.buffer[:a.whole],
+		More:     len(a.buffer) > a.whole || len(a.ahead) > 0,
 	}
 	applied, err := a.d.cfg.Store.Apply(ctx, b)
 	if err != nil {

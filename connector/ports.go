@@ -246,6 +246,8 @@ type Batch struct {
 	// Position is what it holds afterwards.
 	Position inventory.Position
 	Messages []LogMessage
+	// More says that the log has more to apply at once: its worker is behind.
+	More bool
 }
 
 // Store is the stock store, for the worker of one source. sinks/stockstore
@@ -324,6 +326,9 @@ type SessionStart struct {
 type Pending struct {
 	// Levels are the cells as they stand now, without versions.
 	Levels []inventory.Level
+	// More says that there may be more to read at once. Otherwise everything that
+	// was there is read, and whatever comes is followed by a Wake, or by a poll.
+	More bool
 	// Done says what is done with once Levels are durable; for the store alone.
 	Done any
 }

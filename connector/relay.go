@@ -176,43 +176,58 @@ type relaySession struct {
 func (s *relaySession) send(ctx context.Context, out chan<- page) error {
 	checked := time.Now()
 	for {
+		s.heed()
 		p, err := s.r.cfg.Store.Pending(ctx, s.session)
 		if err != nil {
 			return fmt.Errorf("read outbox: %w", err)
 		}
-		if p.Done == nil {
-			if time.Since(checked) >= relayCheck {
-				if err := s.w.Check(ctx); err != nil {
-					return fmt.Errorf("check levels stream: %w", err)
-				}
-				checked = time.Now()
-				s.progress.Beat()
-			}
-			if err := s.idle(ctx); err != nil {
+		if p.Done != nil {
+			failpoint.Hit("relay.pending")
+			sent, err := s.publish(ctx, p)
+			if err != nil {
 				return err
 			}
+			failpoint.Hit("relay.published")
+			select {
+			case out <- sent:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if p.More {
 			continue
 		}
-		failpoint.Hit("relay.pending")
-		sent, err := s.publish(ctx, p)
-		if err != nil {
-			return err
+		if time.Since(checked) >= relayCheck {
+			if err := s.w.Check(ctx); err != nil {
+				return fmt.Errorf("check levels stream: %w", err)
+			}
+			checked = time.Now()
+			s.progress.Beat()
 		}
-		failpoint.Hit("relay.published")
-		select {
-		case out <- sent:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := s.idle(ctx); err != nil {
+			return err
 		}
 	}
 }
 
+// heed takes a signal that came before the outbox is read: the read answers it,
+// and one that comes after its begin stays for the next.
+func (s *relaySession) heed() {
+	select {
+	case <-s.r.cfg.Store.Wake():
+	default:
+	}
+}
+
 func (s *relaySession) idle(ctx context.Context) error {
+	poll := time.NewTimer(relayPoll)
+	defer poll.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.r.cfg.Store.Wake():
-	case <-time.After(relayPoll):
+		// For the read to come; a signal more does no harm.
+	case <-poll.C:
 	}
 	return nil
 }

@@ -122,6 +122,7 @@ func (o *outbox) Pending(_ context.Context, session uint64) (connector.Pending, 
 	}
 	p := o.pending[0]
 	o.pending = o.pending[1:]
+	p.More = len(o.pending) > 0
 	return p, nil
 }
 
@@ -476,5 +477,29 @@ func TestRelayEnds(t *testing.T) {
 			t.Errorf("got %v, want nil", err)
 		}
 		r.wantDone(1)
+	})
+}
+
+// TestRelayAsksOnce reads the outbox once for each signal, and not again when it
+// knows that it has read everything.
+func TestRelayAsksOnce(t *testing.T) {
+	t.Parallel()
+	relayed(t, nil, func(r *relayTest) {
+		synctest.Wait()
+		before := r.store.asked.Load()
+		for i := range 10 {
+			r.store.add(i, "A")
+			synctest.Wait()
+		}
+		if got := r.store.asked.Load() - before; got != 10 {
+			t.Errorf("read the outbox %d times for 10 signals", got)
+		}
+		// A signal while it reads, which the read may not have seen.
+		r.store.add(10, "B")
+		r.store.add(11, "C")
+		synctest.Wait()
+		if want := 12; len(r.levels.published) != want {
+			t.Errorf("published %d levels, want %d", len(r.levels.published), want)
+		}
 	})
 }

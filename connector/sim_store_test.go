@@ -233,12 +233,17 @@ func (s *memStore) Pending(_ context.Context, session uint64) (connector.Pending
 	if st.relay.Session != session {
 		return connector.Pending{}, connector.ErrFenced
 	}
+	var p connector.Pending
 	for _, id := range slices.Sorted(maps.Keys(st.outbox)) {
 		if s.read[id] {
 			continue
 		}
+		if p.Done != nil {
+			p.More = true
+			break
+		}
 		s.read[id] = true
-		p := connector.Pending{Done: id}
+		p.Done = id
 		for _, at := range st.outbox[id] {
 			cell := st.cells[at]
 			p.Levels = append(p.Levels, inventory.Level{
@@ -246,9 +251,8 @@ func (s *memStore) Pending(_ context.Context, session uint64) (connector.Pending
 				UpdatedAt: cell.updated, CommittedAt: cell.updated,
 			})
 		}
-		return p, nil
 	}
-	return connector.Pending{}, nil
+	return p, nil
 }
 
 func (s *memStore) Published(_ context.Context, session uint64, place connector.Place, done []any) error {

@@ -77,9 +77,14 @@ func (r *storeRelay) publish(t testing.TB) int {
 	t.Helper()
 	before := r.messages
 	var flying []any
+	more := true
 	for range 10_000 {
 		p := r.pending(t)
 		if p.Done != nil {
+			if !more {
+				t.Error("there was more to read than the store said")
+			}
+			more = p.More
 			flying = append(flying, p.Done)
 		}
 		if len(flying) == 2 || p.Done == nil {

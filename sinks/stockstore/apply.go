@@ -24,9 +24,6 @@ func (s *Store) Apply(ctx context.Context, b connector.Batch) (connector.Applied
 		if w, err = s.applyBatch(ctx, tx, b, -1); err != nil {
 			return err
 		}
-		if err := tx.flush(ctx); err != nil {
-			return err
-		}
 		failpoint.Hit("store.applied")
 		return nil
 	})
@@ -38,6 +35,8 @@ func (s *Store) Apply(ctx context.Context, b connector.Batch) (connector.Applied
 	}
 	failpoint.Hit("store.committed")
 	s.metrics.applied(b, w.applied, time.Since(start))
+	s.backlog.note(b.Source, b.More)
+	s.lastFeeds.note(b.Source, w.book.feeds)
 	if w.applied.Cells > 0 || w.book.flipped {
 		s.signal()
 	}
@@ -50,7 +49,11 @@ func (s *Store) Apply(ctx context.Context, b connector.Batch) (connector.Applied
 // applyBatch does everything that Apply does between begin and commit, up to a
 // limit of folded rows if that is not negative.
 func (s *Store) applyBatch(ctx context.Context, tx transaction, b connector.Batch, limit int) (*batchWriter, error) {
-	locked, err := tx.lockSource(ctx, b.Source)
+	var ahead *readAhead
+	if limit < 0 {
+		ahead = s.lookAhead(ctx, b)
+	}
+	locked, err := tx.lockSource(ctx, b.Source, ahead)
 	if err != nil {
 		return nil, fmt.Errorf("lock state of source %s: %w", b.Source, err)
 	}
@@ -58,21 +61,18 @@ func (s *Store) applyBatch(ctx context.Context, tx transaction, b connector.Batc
 	if err := checkFence(locked, b); err != nil {
 		return nil, err
 	}
-	w := &batchWriter{tx: tx, limit: limit, censuses: &s.censuses, book: &feedBook{tx: tx, store: s.id, source: b.Source, feeds: locked.feeds}}
+	w := &batchWriter{tx: tx, limit: limit, ahead: ahead, censuses: &s.censuses, book: &feedBook{tx: tx, store: s.id, source: b.Source, feeds: locked.feeds}}
 	if err := w.write(ctx, b.Messages); err != nil {
 		return w, err
 	}
-	return w, s.movePosition(ctx, tx, b.Source, b.LogID, b.Position)
+	if err := tx.movePosition(ctx, b.Source, b.LogID, b.Position, s.worker); err != nil {
+		return w, fmt.Errorf("move position of source %s: %w", b.Source, err)
+	}
+	return w, nil
 }
 
-func (s *Store) movePosition(ctx context.Context, tx transaction, source, logID string, p inventory.Position) error {
-	_, err := tx.exec(ctx, `update source_state set log_id = $2, run = $3, number = $4, worker = $5 where source = $1`,
-		source, logID, int64(p.Run), int64(p.Number), s.worker) //nolint:gosec // positions have 15 and 12 digits
-	if err != nil {
-		return fmt.Errorf("move position of source %s: %w", source, err)
-	}
-	return nil
-}
+// moveSource is what movePosition executes.
+const moveSource = `update source_state set log_id = $2, run = $3, number = $4, worker = $5 where source = $1`
 
 // checkFence compares what the store holds with what the worker believes.
 func checkFence(locked lockedSource, b connector.Batch) error {

@@ -88,7 +88,7 @@ func (s *Store) checkPage(ctx context.Context, source string, page *skuPage, tot
 func (s *Store) repairCells(ctx context.Context, source string, page *skuPage) ([]CellDrift, error) {
 	var found []CellDrift
 	err := s.db.write(ctx, durable, func(tx transaction) error {
-		locked, err := tx.lockSource(ctx, source)
+		locked, err := tx.lockSource(ctx, source, nil)
 		if err != nil {
 			return err
 		}

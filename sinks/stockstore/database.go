@@ -62,8 +62,11 @@ type transaction interface {
 	// exec runs a statement and returns how many rows it changed.
 	exec(ctx context.Context, sql string, args ...any) (int64, error)
 	// lockSource locks the row of source in source_state, making it if missing,
-	// and then reads what stands under that lock.
-	lockSource(ctx context.Context, source string) (lockedSource, error)
+	// and then reads what stands under that lock; the rows of ahead as well, if it
+	// is not nil and that saves a round trip.
+	lockSource(ctx context.Context, source string, ahead *readAhead) (lockedSource, error)
+	// movePosition sets what the locked source_state of source says.
+	movePosition(ctx context.Context, source, logID string, p inventory.Position, worker string) error
 	// contributions reads the stored contributions of rows; i is an index into rows.
 	contributions(ctx context.Context, rows []rowChange, each func(i int, s *storedLeg) error) error
 	// problems reads the problems that rows are marked with; i is an index into rows.
@@ -134,6 +137,8 @@ type contributionWrite struct {
 type outboxPage struct {
 	session uint64
 	ids     []int64
+	// walk says that the outbox has a walk as well.
+	walk bool
 	// cells has the listed cells once each, every one followed by its rows.
 	cells levelRows
 }

@@ -18,8 +18,10 @@ type batchWriter struct {
 	fold *fold
 	// limit is how many folded rows may still be written, for a trial that looks for
 	// the row which the database refuses; negative means all.
-	limit   int
-	last    *DataError
+	limit int
+	last  *DataError
+	// ahead may have what the first rows to be written need, nil if nothing was read ahead.
+	ahead   *readAhead
 	applied connector.Applied
 	// compared are rows that wait to be compared with what is written.
 	compared comparison
@@ -151,7 +153,8 @@ func (w *batchWriter) flush(ctx context.Context) error {
 
 // rows writes what a fold says: contributions, cells, problems, outbox.
 func (w *batchWriter) rows(ctx context.Context, f *fold) error {
-	r := &replacement{tx: w.tx, causes: f.causes, deltas: newDeltas(len(f.rows))}
+	r := &replacement{tx: w.tx, causes: f.causes, deltas: newDeltas(len(f.rows)), ahead: w.ahead}
+	w.ahead = nil // what is written from here on was not there yet
 	if err := r.apply(ctx, f.rows); err != nil {
 		return fmt.Errorf("replace contributions: %w", err)
 	}

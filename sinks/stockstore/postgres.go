@@ -103,7 +103,8 @@ func (p *postgres) write(ctx context.Context, d durability, f func(transaction) 
 	return p.transact(ctx, begin, f)
 }
 
-// transact sends begin along with the first statement of f.
+// transact sends begin along with the first statement of f, and the commit with
+// the last that f left to be sent.
 func (p *postgres) transact(ctx context.Context, begin []string, f func(transaction) error) error {
 	conn, err := p.pool.Acquire(ctx)
 	if err != nil {
@@ -115,14 +116,13 @@ func (p *postgres) transact(ctx context.Context, begin []string, f func(transact
 		tx.queue(sql)
 	}
 	if err = f(tx); err == nil {
+		tx.queue("commit").Exec(func(tag pgconn.CommandTag) error {
+			if tag.String() != "COMMIT" { // a transaction that has failed
+				return errors.New("the server rolled back instead of committing")
+			}
+			return nil
+		})
 		err = tx.flush(ctx)
-	}
-	if err == nil {
-		var tag pgconn.CommandTag
-		// The server answers COMMIT with ROLLBACK if the transaction has failed.
-		if tag, err = conn.Exec(ctx, "commit"); err == nil && tag.String() != "COMMIT" {
-			err = errors.New("the server rolled back instead of committing")
-		}
 	}
 	if err != nil {
 		rollback(ctx, conn.Conn())

@@ -50,8 +50,9 @@ const selectListedCells = `with listed as (
 )
 select session, null::bigint[], ` + selectLevelRows
 
-// selectLevelRows completes a row of session and ids, and adds what the cells of listed hold.
-const selectLevelRows = `'', '', 0, '', false, 0::bigint,
+// selectLevelRows completes a row of session and ids with whether there is a
+// walk, and adds what the cells of listed hold.
+const selectLevelRows = `'', '', 0, '', exists (select from outbox where walk is not null), 0::bigint,
 	0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, ''
 from store_meta
 union all
@@ -106,7 +107,7 @@ func (r *postgresReader) levelRows(ctx context.Context, page *outboxPage, sql st
 			return scan(append([]any{&session, &ids}, targets...)...)
 		})
 		if session != nil {
-			page.session, page.ids = *session, ids
+			page.session, page.ids, page.walk = *session, ids, row.counted
 		} else {
 			page.cells = append(page.cells, row)
 		}

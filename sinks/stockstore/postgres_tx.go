@@ -3,6 +3,7 @@ package stockstore
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -26,15 +27,14 @@ func (t *postgresTx) queue(sql string, args ...any) *pgx.QueuedQuery {
 	return t.batch.Queue(sql, args...)
 }
 
-// queueExactly queues a statement that must change n rows: fewer mean that
-// something else writes to the tables of the store.
+// errOtherWriter is returned when rows are not where their only writer left them.
+var errOtherWriter = errors.New("rows are missing that were there: something else writes to the tables of the store")
+
+// queueExactly queues a statement that must change n rows. The server checks it,
+// since the commit may be on its way already: any other number divides by zero.
 func (t *postgresTx) queueExactly(n int, sql string, args ...any) {
-	t.queue(sql, args...).Exec(func(tag pgconn.CommandTag) error {
-		if tag.RowsAffected() != int64(n) {
-			return fmt.Errorf("%d of %d rows changed: something else writes to the tables of the store", tag.RowsAffected(), n)
-		}
-		return nil
-	})
+	t.queue(fmt.Sprintf(`with changed as (%s returning 1) select 1 / (count(*) = $%d)::integer from changed`, sql, len(args)+1),
+		append(args, n)...)
 }
 
 func (t *postgresTx) flush(ctx context.Context) error {
@@ -43,8 +43,15 @@ func (t *postgresTx) flush(ctx context.Context) error {
 		return nil
 	}
 	t.batch = nil
-	return t.conn.SendBatch(ctx, b).Close()
+	err := t.conn.SendBatch(ctx, b).Close()
+	if pe := (*pgconn.PgError)(nil); errors.As(err, &pe) && pe.Code == divisionByZero {
+		return errOtherWriter
+	}
+	return err
 }
+
+// divisionByZero is the SQLSTATE that queueExactly causes, and nothing else.
+const divisionByZero = "22012"
 
 // exec runs a statement at once.
 func (t *postgresTx) exec(ctx context.Context, sql string, args ...any) (int64, error) {
@@ -75,9 +82,14 @@ func eachRow(each func(scanFunc) error) func(pgx.Rows) error {
 	}
 }
 
-func (t *postgresTx) lockSource(ctx context.Context, source string) (lockedSource, error) {
+func (t *postgresTx) movePosition(_ context.Context, source, logID string, p inventory.Position, worker string) error {
+	t.queue(moveSource, source, logID, int64(p.Run), int64(p.Number), worker) //nolint:gosec // positions have 15 and 12 digits
+	return nil
+}
+
+func (t *postgresTx) lockSource(ctx context.Context, source string, ahead *readAhead) (lockedSource, error) {
 	for {
-		l, found, err := t.tryLockSource(ctx, source)
+		l, found, err := t.tryLockSource(ctx, source, ahead)
 		if err != nil || found {
 			return l, err
 		}
@@ -91,7 +103,7 @@ func (t *postgresTx) lockSource(ctx context.Context, source string) (lockedSourc
 
 // tryLockSource locks in a statement of its own: what the statements after it
 // see includes all that the lock's last holder committed.
-func (t *postgresTx) tryLockSource(ctx context.Context, source string) (l lockedSource, found bool, err error) {
+func (t *postgresTx) tryLockSource(ctx context.Context, source string, ahead *readAhead) (l lockedSource, found bool, err error) {
 	t.queue(`select log_id, run, number from source_state where source = $1 for update`, source).
 		Query(eachRow(func(scan scanFunc) error {
 			found = true
@@ -103,11 +115,23 @@ func (t *postgresTx) tryLockSource(ctx context.Context, source string) (l locked
 		l.feeds = append(l.feeds, f)
 		return err
 	}))
+	if ahead != nil {
+		ahead.legs = ahead.legs[:0]
+		t.queueContributions(ahead.rows, ahead.take)
+	}
 	err = t.flush(ctx)
+	if ahead != nil {
+		ahead.read = err == nil && found
+	}
 	return l, found, err
 }
 
 func (t *postgresTx) contributions(ctx context.Context, rows []rowChange, each func(int, *storedLeg) error) error {
+	t.queueContributions(rows, each)
+	return t.flush(ctx)
+}
+
+func (t *postgresTx) queueContributions(rows []rowChange, each func(int, *storedLeg) error) {
 	feeds, keys := refArrays(rows)
 	t.queue(`select u.i, c.ctid, c.leg, c.sku, c.location,
 			c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming
@@ -122,7 +146,6 @@ func (t *postgresTx) contributions(ctx context.Context, rows []rowChange, each f
 			}
 			return rows.Err()
 		})
-	return t.flush(ctx)
 }
 
 // decodeLeg reads a row of contribution from its columns, which pgx asks for in

@@ -12,7 +12,7 @@ import (
 func (s *Store) Rebase(ctx context.Context, r connector.Rebase) ([]connector.FeedReport, error) {
 	var feeds []connector.FeedReport
 	err := s.db.write(ctx, durable, func(tx transaction) error {
-		locked, err := tx.lockSource(ctx, r.Source)
+		locked, err := tx.lockSource(ctx, r.Source, nil)
 		if err != nil {
 			return err
 		}
@@ -28,7 +28,7 @@ func (s *Store) Rebase(ctx context.Context, r connector.Rebase) ([]connector.Fee
 			return err
 		}
 		feeds = book.reports()
-		return s.movePosition(ctx, tx, r.Source, r.LogID, r.Position)
+		return tx.movePosition(ctx, r.Source, r.LogID, r.Position, s.worker)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set source %s to %s of its log: %w", r.Source, textOf(r.Position), err)

@@ -17,10 +17,6 @@ const (
 	// together when the outbox has more than a page: what changes faster than it
 	// can be published is published once.
 	listCells = 300_000
-	// gatherMax bounds how long the outbox is let fill before a list is taken, and
-	// gatherQuiet ends it when no batch is applied meanwhile.
-	gatherMax   = 5 * time.Second
-	gatherQuiet = 500 * time.Millisecond
 )
 
 // relay is what a session has read and not done yet. It dies with the process:
@@ -39,8 +35,9 @@ type relay struct {
 	newest int64
 	// walks says how far each walk was read, ahead of its durable cursor.
 	walks map[int64]walkStep
-	// walkNext gives every other page to a walk, so that neither starves.
-	walkNext bool
+	// walking says that the last look at the outbox found a walk, and walkNext gives
+	// every other page to it, so that neither starves.
+	walking, walkNext bool
 	// used is when a session last asked for something.
 	used time.Time
 }
@@ -173,12 +170,9 @@ func (s *Store) Pending(ctx context.Context, session uint64) (connector.Pending,
 	}
 	p, err := s.pendingOutbox(ctx, session)
 	if err != nil || p.Done != nil {
-		s.relay.mu.Lock()
-		s.relay.walkNext = true
-		s.relay.mu.Unlock()
 		return p, err
 	}
-	if walkFirst {
+	if walkFirst || !s.relay.walkWaits() {
 		return p, nil
 	}
 	return s.pendingWalk(ctx, session)
@@ -189,7 +183,7 @@ func (s *Store) pendingOutbox(ctx context.Context, session uint64) (connector.Pe
 	taken, list, behind, newest := s.relay.takenIDs(), s.relay.list, s.relay.behind, s.relay.newest
 	s.relay.mu.Unlock()
 	if behind && len(list.cells) == 0 {
-		s.gather(ctx, time.Since(fromMicros(newest))/10)
+		s.gather(ctx, time.Since(fromMicros(newest)))
 	}
 
 	var page outboxPage
@@ -212,7 +206,7 @@ func (s *Store) pendingOutbox(ctx context.Context, session uint64) (connector.Pe
 	}
 	s.relay.mu.Lock()
 	defer s.relay.mu.Unlock()
-	s.relay.list = list
+	s.relay.list, s.relay.walking = list, page.walk
 	if len(page.ids) == 0 && len(page.cells) == 0 {
 		s.relay.behind = false
 		return connector.Pending{}, nil
@@ -225,28 +219,19 @@ func (s *Store) pendingOutbox(ctx context.Context, session uint64) (connector.Pe
 	for i := range page.cells {
 		s.relay.newest = max(s.relay.newest, page.cells[i].committedAt)
 	}
-	return connector.Pending{Levels: page.cells.levels(time.Now()), Done: done{ids: page.ids}}, nil
+	s.relay.walkNext = page.walk
+	return connector.Pending{
+		Levels: page.cells.levels(time.Now()),
+		// A row lists far fewer cells than a page takes: where one was read, there was no other.
+		More: behind || page.walk || len(page.ids) != 1,
+		Done: done{ids: page.ids},
+	}, nil
 }
 
-// gather lets the outbox fill while batches are applied one after another: during
-// a catch-up every level would be published many times over, each as old as the
-// backlog. wait is a tenth of their age, so this adds no more than that to it.
-func (s *Store) gather(ctx context.Context, wait time.Duration) {
-	deadline, quiet := time.NewTimer(min(wait, gatherMax)), time.NewTimer(gatherQuiet)
-	defer deadline.Stop()
-	defer quiet.Stop()
-	for {
-		select {
-		case <-s.wake:
-			quiet.Reset(gatherQuiet)
-		case <-quiet.C:
-			return
-		case <-deadline.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
+func (r *relay) walkWaits() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.walking
 }
 
 // next reads what the next cells of l hold, and takes them off. Its outbox rows

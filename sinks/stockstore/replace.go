@@ -18,6 +18,8 @@ type replacement struct {
 	deltas  *deltas
 	changes contributionChanges
 	written int
+	// ahead may have what is stored of the first slice.
+	ahead *readAhead
 	// seen says of each contribution of the slice whether the store has its leg;
 	// those of row i begin at first[i].
 	seen  []bool
@@ -50,7 +52,7 @@ func (r *replacement) slice(ctx context.Context, rows []rowChange) error {
 		}
 	}
 	r.changes.reset()
-	err := r.tx.contributions(ctx, rows, func(i int, s *storedLeg) error {
+	err := r.stored(ctx, rows, func(i int, s *storedLeg) error {
 		return r.compare(&rows[i], int(r.first[i]), s)
 	})
 	if err != nil {
@@ -66,6 +68,21 @@ func (r *replacement) slice(ctx context.Context, rows []rowChange) error {
 		return nil
 	}
 	return r.tx.changeContributions(ctx, &r.changes, r.causes)
+}
+
+// stored calls each for every stored contribution of rows.
+func (r *replacement) stored(ctx context.Context, rows []rowChange, each func(i int, s *storedLeg) error) error {
+	ahead := r.ahead
+	r.ahead = nil
+	if !ahead.answers(rows) {
+		return r.tx.contributions(ctx, rows, each)
+	}
+	for i := range ahead.legs {
+		if err := each(ahead.legs[i].row, &ahead.legs[i].storedLeg); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // compare decides on one stored contribution of a row.

@@ -121,7 +121,8 @@ func (c *sqliteConn) outboxList(ctx context.Context, taken []int64, limit int, l
 }
 
 func (c *sqliteConn) listedCells(ctx context.Context, cells []inventory.Cell, page *outboxPage) error {
-	err := c.query(ctx, func(scan scanFunc) error { return scan(&page.session) }, `select session from store_meta`)
+	err := c.query(ctx, func(scan scanFunc) error { return scan(&page.session, &page.walk) },
+		`select session, exists (select 1 from outbox where walk is not null) from store_meta`)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,13 @@ func uncut(ctx context.Context) (context.Context, error) {
 
 func (t *sqliteTx) flush(context.Context) error { return nil }
 
-func (t *sqliteTx) lockSource(ctx context.Context, source string) (lockedSource, error) {
+func (t *sqliteTx) movePosition(ctx context.Context, source, logID string, p inventory.Position, worker string) error {
+	_, err := t.exec(ctx, moveSource, source, logID, int64(p.Run), int64(p.Number), worker) //nolint:gosec // 15 and 12 digits
+	return err
+}
+
+// lockSource reads nothing ahead: there are no round trips.
+func (t *sqliteTx) lockSource(ctx context.Context, source string, _ *readAhead) (lockedSource, error) {
 	var l lockedSource
 	_, err := t.exec(ctx, `insert into source_state (source, log_id, run, number, worker)
 		values ($1, '', 0, 0, '') on conflict do nothing`, source)

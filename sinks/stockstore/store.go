@@ -27,9 +27,11 @@ type Store struct {
 	// sender tells the notifications of this process from those of others.
 	sender string
 
-	wake  chan struct{}
-	relay relay
-	sweep sweeper
+	wake      chan struct{}
+	relay     relay
+	backlog   backlog
+	lastFeeds lastFeeds
+	sweep     sweeper
 	// censuses are of the verifications under way.
 	censuses censuses
 

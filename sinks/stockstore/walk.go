@@ -92,7 +92,7 @@ func (s *Store) pendingWalk(ctx context.Context, session uint64) (connector.Pend
 	defer s.relay.mu.Unlock()
 	s.relay.walks[w.id] = w.walkStep
 	step := w.walkStep
-	return connector.Pending{Levels: levels, Done: done{walk: &step}}, nil
+	return connector.Pending{Levels: levels, More: true, Done: done{walk: &step}}, nil
 }
 
 // nextWalk returns the oldest walk of which something is left to read, at the
