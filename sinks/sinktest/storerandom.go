@@ -254,6 +254,7 @@ func testConcurrentSources(t *testing.T, create func(testing.TB) StoreDatabase) 
 	finished := make(chan struct{})
 	go func() { wg.Wait(); close(finished) }()
 	r := newStoreRelay(t, stores[0], false)
+	r.beside = true
 	for running := true; running; {
 		select {
 		case <-finished:

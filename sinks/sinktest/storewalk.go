@@ -184,6 +184,7 @@ func testRelayLateCommit(t *testing.T, create func(testing.TB) StoreDatabase) {
 	d := create(t)
 	s := open(t, d)
 	r := newStoreRelay(t, s, false)
+	r.beside = true
 	const sources = 4
 	errs := make(chan error, sources)
 	for i := range sources {
