@@ -219,14 +219,9 @@ type applier struct {
 	// behind says that the last look at the idle log found messages that had not
 	// come. Once may be a message that was under way.
 	behind bool
-	// ahead holds what was fetched and not taken yet, rest counts what is left of
-	// what is being taken.
-	ahead <-chan fetched
-	rest  int
 }
 
 func (a *applier) run(ctx context.Context, in <-chan fetched) error {
-	a.ahead = in
 	for {
 		var f fetched
 		select {
@@ -258,7 +253,6 @@ func (a *applier) take(ctx context.Context, messages []LogMessage) error {
 	a.behind = false
 	for i := range messages {
 		m := &messages[i]
-		a.rest = len(messages) - i - 1
 		switch a.place.judge(&m.Message) {
 		case readSkip:
 			continue
@@ -311,7 +305,7 @@ func (a *applier) apply(ctx context.Context) error {
 		Source: a.d.cfg.Source, LogID: a.place.logID,
 		Expect: a.place.stored, Position: last.Position,
 		Messages: a.buffer[:a.whole],
-		More:     a.rest > 0 || len(a.buffer) > a.whole || len(a.ahead) > 0,
+		More:     last.Pending > 0,
 	}
 	applied, err := a.d.cfg.Store.Apply(ctx, b)
 	if err != nil {

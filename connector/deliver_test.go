@@ -158,6 +158,7 @@ func (r *tapeReader) Next(ctx context.Context, _ int, wait time.Duration) ([]con
 		var out []connector.LogMessage
 		for r.next < len(r.log.messages)-r.log.hidden {
 			m := connector.LogMessage{Message: r.log.messages[r.next], Sequence: r.log.first + uint64(r.next) + 1}
+			m.Pending = uint64(len(r.log.messages) - r.next - 1)
 			if r.log.size != nil {
 				m.Size = r.log.size(&m.Message)
 			}

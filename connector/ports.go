@@ -162,6 +162,8 @@ type LogMessage struct {
 	Sequence uint64
 	// Size is the length of the body, in bytes.
 	Size int
+	// Pending counts the messages that stood behind it in the log when it was sent.
+	Pending uint64
 }
 
 // LogTail describes a source's log at one moment.
@@ -246,7 +248,8 @@ type Batch struct {
 	// Position is what it holds afterwards.
 	Position inventory.Position
 	Messages []LogMessage
-	// More says that the log has more to apply at once: its worker is behind.
+	// More says that the log had more to apply when the last message was read: the
+	// worker is behind.
 	More bool
 }
 
