@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tailstock/connector/backfill"
@@ -222,6 +223,11 @@ type StoreReport struct {
 	// Sequence is where that position stood in the stream.
 	Sequence uint64
 	Feeds    []FeedReport
+}
+
+// counts reports whether anything of the source counts in the store.
+func (r *StoreReport) counts() bool {
+	return slices.ContainsFunc(r.Feeds, func(f FeedReport) bool { return f.State == FeedActive || f.State == FeedStale })
 }
 
 // Reporter carries a store's reports to the captures.
