@@ -20,8 +20,10 @@ const (
 	// unappliedQuiet and unappliedLive bound the read rows that stores have not
 	// applied: while nothing else flows, and while it does. Reading is faster than
 	// applying, and live changes must not queue behind it.
-	unappliedQuiet = 60_000
-	unappliedLive  = 4_000
+	unappliedQuiet = 30_000
+	unappliedLive  = 1_500
+	// chunkLive bounds the rows of a chunk while something else flows.
+	chunkLive = 500
 	// liveFor is for how long after a commit others are expected.
 	liveFor = 500 * time.Millisecond
 	// readRetryFirst and readRetryLongest bound the pause after a chunk could not be read.
@@ -78,8 +80,10 @@ type loader struct {
 	live, lag atomic.Int64
 	// active says that step has something to do.
 	active atomic.Bool
-	// wake is when step is to be called next, in unix nanoseconds, zero for never.
-	wake atomic.Int64
+	// wake is when step is to be called next, in unix nanoseconds, zero for never, and
+	// starved says that it waits for stores.
+	wake    atomic.Int64
+	starved atomic.Bool
 
 	mu sync.Mutex
 	// commands are those that step has not done yet.
@@ -138,6 +142,7 @@ func (l *loader) step(ctx context.Context, reached cdc.Resume) error {
 		return nil
 	}
 	l.wake.Store(0)
+	l.starved.Store(false)
 	l.obey()
 	l.settle()
 	if err := l.takeResults(); err != nil {
@@ -173,6 +178,7 @@ func (l *loader) advance(ctx context.Context, reached cdc.Resume) error {
 		}
 		l.open()
 	case jobReading:
+		l.open() // the next chunk is read while those at hand are placed
 		if err := l.place(ctx, reached); err != nil {
 			return err
 		}
@@ -359,27 +365,25 @@ func (l *loader) append(ctx context.Context, t *tableRead, step *backfill.Step, 
 	return nil
 }
 
-// gather picks the events of the rows that are placed. Of a load the new feed holds
-// nothing yet, so that rows which map to nothing need not be stated.
+// gather picks the events of the rows that are placed.
 func (l *loader) gather(t *tableRead, prepared *chunkResult, placed []backfill.Placed) (*readRows, error) {
 	if l.job.verify != nil {
 		return l.compared(t, prepared, placed), nil
 	}
 	r := &readRows{load: l.job.load, name: readName, readAt: prepared.chunk.ReadAt}
 	each := len(t.mappings)
+	r.events = make([][]byte, 0, len(placed)*each)
 	for _, p := range placed {
 		for i := p.Index * each; i < (p.Index+1)*each; i++ {
-			e := prepared.events[i]
-			e.Row = p.Key
 			if reject, ok := prepared.rejects[i]; ok {
 				if l.s.c.cfg.StopOnReject {
 					return nil, &RejectError{Reject: reject}
 				}
 				r.rejects = append(r.rejects, reject)
-			} else if l.job.kind == JobLoad && len(e.Contributions) == 0 {
-				continue
 			}
-			r.events = append(r.events, e)
+			if event := prepared.stated.at(i); len(event) > 0 {
+				r.events = append(r.events, event)
+			}
 		}
 	}
 	return r, nil
@@ -393,18 +397,23 @@ func (l *loader) open() {
 		l.wakeAt(now.Add(lagEvery))
 		return
 	}
+	bound := 0
+	if l.flows(now) {
+		bound = chunkLive
+	}
 	for _, t := range l.job.tables {
 		if l.reading == loadTables {
 			return // the next result calls step
 		}
 		if room <= 0 {
-			l.wakeAt(now.Add(paceEvery))
+			l.waitForStores(now)
 			return
 		}
 		if now.Before(t.notBefore) {
 			l.wakeAt(t.notBefore)
 			continue
 		}
+		t.planner.Bound(bound)
 		step := t.planner.Open(l.rec, now)
 		if step == nil {
 			if wait := t.planner.Wait(now); wait > 0 {
@@ -414,7 +423,7 @@ func (l *loader) open() {
 		}
 		l.reading++
 		room -= step.Request.Limit
-		l.request <- chunkRequest{t, t.planner, t.given, step, l.s.c.cfg.Adapter.Mark()}
+		l.request <- chunkRequest{t, t.planner, t.given, step, l.s.c.cfg.Adapter.Mark(), l.job.kind == JobLoad}
 	}
 }
 

@@ -24,9 +24,22 @@ func (l *loader) room(now time.Time) int {
 		room -= p.rows
 	}
 	for _, r := range l.arrived {
-		room -= len(r.events)
+		room -= r.stated.len()
 	}
 	return room
+}
+
+// waitForStores has step called when stores have reported, and in any case soon.
+func (l *loader) waitForStores(now time.Time) {
+	l.starved.Store(true)
+	l.wakeAt(now.Add(paceEvery))
+}
+
+// reported has step called soon if it waits for stores. For any goroutine.
+func (l *loader) reported() {
+	if l.starved.Load() {
+		l.s.c.cfg.Adapter.Nudge()
+	}
 }
 
 // flows reports whether transactions come at present. For any goroutine.

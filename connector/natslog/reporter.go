@@ -88,11 +88,23 @@ func (p *Reporter) keep(ctx context.Context, s *reportedSource) {
 	record, revision, read := s.newest, s.revision, s.read
 	p.mu.Unlock()
 	revision, err := p.write(ctx, &record, revision, read)
+	if err == nil && !read {
+		p.repeat(&record)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.keeping, s.failed = false, err
 	s.revision, s.read = revision, err == nil
 	s.kept = err == nil && s.newest.At.Equal(record.At) && s.newest.Position == record.Position
+}
+
+// repeat announces a report again that is kept now: a capture that did not know the
+// store looked for it in the state, maybe too early. The capture takes what is kept
+// if it says more. One that misses this looks again.
+func (p *Reporter) repeat(record *reportRecord) {
+	if body, err := json.Marshal(record); err == nil {
+		_ = p.c.nc.Publish(p.c.names.reportSubject(record.Source, record.Store), body)
+	}
 }
 
 // write is a compare-and-set on the revision of the last write; after a conflict
