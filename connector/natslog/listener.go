@@ -24,6 +24,8 @@ type listener struct {
 
 	mu      sync.Mutex
 	reports map[string]connector.StoreReport // of registered stores
+	// strangers have announced themselves, and are not known to be registered.
+	strangers map[string]connector.StoreReport
 
 	// reported is signalled when reports have changed.
 	reported chan struct{}
@@ -36,7 +38,7 @@ type listener struct {
 // s, until that is closed.
 func listen(ctx context.Context, s *state, closed <-chan struct{}, n names, source string) (*listener, error) {
 	l := &listener{
-		state: s, source: source, reports: make(map[string]connector.StoreReport),
+		state: s, source: source, reports: make(map[string]connector.StoreReport), strangers: make(map[string]connector.StoreReport),
 		reported: make(chan struct{}, 1), stranger: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if _, err := s.nc.Subscribe(n.reportSubject(source, "*"), l.announced); err != nil {
@@ -78,9 +80,12 @@ func (l *listener) read(ctx context.Context) error {
 	registered := make(map[string]connector.StoreReport, len(kept))
 	for i := range kept {
 		r := kept[i].StoreReport
-		if known, ok := l.reports[r.Store]; ok && newer(&known, &r) {
-			r = known
+		for _, heard := range []map[string]connector.StoreReport{l.reports, l.strangers} {
+			if known, ok := heard[r.Store]; ok && newer(&known, &r) {
+				r = known
+			}
 		}
+		delete(l.strangers, r.Store)
 		registered[r.Store] = r
 	}
 	l.reports = registered
@@ -111,6 +116,7 @@ func (l *listener) announced(m *nats.Msg) {
 		signal(l.reported)
 		return
 	}
+	l.strangers[report.Store] = report.StoreReport
 	signal(l.stranger)
 }
 

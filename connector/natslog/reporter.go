@@ -88,19 +88,18 @@ func (p *Reporter) keep(ctx context.Context, s *reportedSource) {
 	record, revision, read := s.newest, s.revision, s.read
 	p.mu.Unlock()
 	revision, err := p.write(ctx, &record, revision, read)
-	if err == nil && !read {
-		p.repeat(&record)
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err == nil && !read {
+		p.repeat(&s.newest)
+	}
 	s.keeping, s.failed = false, err
 	s.revision, s.read = revision, err == nil
 	s.kept = err == nil && s.newest.At.Equal(record.At) && s.newest.Position == record.Position
 }
 
-// repeat announces a report again that is kept now: a capture that did not know the
-// store looked for it in the state, maybe too early. The capture takes what is kept
-// if it says more. One that misses this looks again.
+// repeat announces the newest report again once one is kept: a capture that did not
+// know the store looked for it in the state, maybe too early.
 func (p *Reporter) repeat(record *reportRecord) {
 	if body, err := json.Marshal(record); err == nil {
 		_ = p.c.nc.Publish(p.c.names.reportSubject(record.Source, record.Store), body)
