@@ -17,13 +17,9 @@ const (
 	loadTables = 2
 	// windowKeys bounds the rows that a window remembers.
 	windowKeys = 100_000
-	// unappliedQuiet and unappliedLive bound the read rows that stores have not
-	// applied: while nothing else flows, and while it does. Reading is faster than
-	// applying, and live changes must not queue behind it.
+	// unappliedQuiet bounds the read rows that stores have not applied while nothing
+	// else flows. Reading is faster than applying.
 	unappliedQuiet = 30_000
-	unappliedLive  = 1_500
-	// chunkLive bounds the rows of a chunk while something else flows.
-	chunkLive = 500
 	// liveFor is for how long after a commit others are expected.
 	liveFor = 500 * time.Millisecond
 	// readRetryFirst and readRetryLongest bound the pause after a chunk could not be read.
@@ -68,7 +64,9 @@ type loader struct {
 	// unapplied those that stores have not applied.
 	placed    []placedChunk
 	unapplied []placedRows
-	arrived   map[*backfill.Step]*chunkResult
+	// window bounds the read rows that stores have not applied while transactions come.
+	window  liveWindow
+	arrived map[*backfill.Step]*chunkResult
 	// rests is the newest message that what is kept of jobs rests on.
 	rests inventory.Position
 	// answers wait until the jobs are kept; changed says that they are to be.
@@ -108,6 +106,7 @@ type placedChunk struct {
 type placedRows struct {
 	marker inventory.Position
 	rows   int
+	at     time.Time
 }
 
 type keepPlan struct {
@@ -358,7 +357,7 @@ func (l *loader) append(ctx context.Context, t *tableRead, step *backfill.Step, 
 		t.rows += int64(prepared.chunk.Read())
 	}
 	l.placed = append(l.placed, placedChunk{t, step, at, len(r.events)})
-	l.unapplied = append(l.unapplied, placedRows{at, len(r.events)})
+	l.unapplied = append(l.unapplied, placedRows{at, len(r.events), time.Now()})
 	m := l.s.c.cfg.Metrics
 	m.chunks.WithLabelValues(l.s.c.cfg.Source).Inc()
 	m.chunkRows.WithLabelValues(l.s.c.cfg.Source).Add(float64(prepared.chunk.Read()))
@@ -399,7 +398,7 @@ func (l *loader) open() {
 	}
 	bound := 0
 	if l.flows(now) {
-		bound = chunkLive
+		bound = l.window.chunk()
 	}
 	for _, t := range l.job.tables {
 		if l.reading == loadTables {
