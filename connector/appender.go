@@ -178,7 +178,8 @@ type readRows struct {
 	// compare is the verification for which rows are compared, empty for others.
 	compare string
 	repair  bool
-	events  []inventory.Event
+	// events are encoded.
+	events [][]byte
 	// rejects are those of the events that have a problem.
 	rejects []Reject
 }
@@ -209,7 +210,7 @@ func (a *appender) rows(ctx context.Context, r *readRows) error {
 		}
 		n := 0
 		for n < len(rest) && n < limit && (n == 0 || a.body.Len() < maxMessageBytes) {
-			a.body.Event(&rest[n])
+			a.body.Encoded(rest[n])
 			n++
 		}
 		a.body.EndCommit(0, true)

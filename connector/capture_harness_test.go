@@ -44,7 +44,7 @@ func captured(t *testing.T, edit func(*captureTest), f func(*captureTest)) {
 		c := &captureTest{
 			t: t, reg: prometheus.NewRegistry(), result: make(chan error, 1),
 			source: &scriptSource{emits: make(chan emitted), nudged: make(chan struct{}, 1), table: binTable()},
-			log: &scriptLog{start: connector.RunStart{
+			log: &scriptLog{told: make(chan struct{}, 1), start: connector.RunStart{
 				Run: 7, LogID: "log", Tail: inventory.Position{Run: 3, Number: 4}, Resume: "before",
 			}},
 		}
@@ -256,6 +256,8 @@ type scriptLog struct {
 	// fail returns the error of the operation, if it is to fail.
 	fail func(operation string) error
 	keep time.Duration
+	// told is signalled when reports have changed.
+	told chan struct{}
 	// reports, texts and plan are what the state holds beside the log.
 	reports []connector.StoreReport
 	texts   map[inventory.MappingID][]byte
@@ -298,6 +300,10 @@ func (l *scriptLog) reported(reports []connector.StoreReport) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reports = reports
+	select {
+	case l.told <- struct{}{}:
+	default:
+	}
 }
 
 func (l *scriptLog) failed(operation string) error {
@@ -431,6 +437,8 @@ func (l *scriptLog) Reports() []connector.StoreReport {
 	defer l.mu.Unlock()
 	return slices.Clone(l.reports)
 }
+
+func (l *scriptLog) Reported() <-chan struct{} { return l.told }
 
 func (l *scriptLog) Purge(_ context.Context, keep time.Duration) (connector.Usage, error) {
 	l.keep = keep

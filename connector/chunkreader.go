@@ -2,7 +2,6 @@ package connector
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"tailstock/connector/backfill"
@@ -20,6 +19,9 @@ type chunkRequest struct {
 	given int
 	step  *backfill.Step
 	mark  backfill.Mark
+	// whole says that feeds are filled which hold nothing yet, so that rows which map
+	// to nothing need not be stated.
+	whole bool
 }
 
 // chunkResult is what came of it.
@@ -27,15 +29,40 @@ type chunkResult struct {
 	chunkRequest
 	chunk *backfill.Chunk
 	took  time.Duration
-	// events has those of each row of the chunk, one for each mapping of the table in
-	// turn, and rejects those with a problem by their place there.
-	events  []inventory.Event
+	// stated has the events of each row of the chunk, one for each mapping of the table
+	// in turn, and rejects those with a problem by their place there.
+	stated  encodedEvents
 	rejects map[int]Reject
 	err     error
 }
 
-// chunkReader reads and maps chunks beside the stream, so that placing one takes
-// little of the stream's time. It is used by one goroutine.
+// encodedEvents are events as they go into the log, in one text.
+type encodedEvents struct {
+	text []byte
+	ends []int
+}
+
+func (e *encodedEvents) add(event *inventory.Event) {
+	e.text = inventory.AppendEvent(e.text, event)
+	e.ends = append(e.ends, len(e.text))
+}
+
+// skip takes the place of an event that is not stated.
+func (e *encodedEvents) skip() { e.ends = append(e.ends, len(e.text)) }
+
+func (e *encodedEvents) len() int { return len(e.ends) }
+
+// at returns the text of an event, empty if it is not stated.
+func (e *encodedEvents) at(i int) []byte {
+	from := 0
+	if i > 0 {
+		from = e.ends[i-1]
+	}
+	return e.text[from:e.ends[i]]
+}
+
+// chunkReader reads, maps and encodes chunks beside the stream, so that placing one
+// takes little of the stream's time. It is used by one goroutine.
 type chunkReader struct {
 	source  string
 	adapter backfill.Reader
@@ -43,6 +70,10 @@ type chunkReader struct {
 	table    *tableRead
 	bound    *cdc.Table
 	programs []*mapping.Program
+	// contributions is used again for every row, and eventBytes about the length of an
+	// encoded event.
+	contributions []inventory.Contribution
+	eventBytes    int
 }
 
 // run reads what comes from requests until ctx ends. results never blocks: it has
@@ -103,39 +134,36 @@ func (r *chunkReader) mapRows(out *chunkResult) error {
 	if err := r.bind(t, c.Table); err != nil {
 		return err
 	}
-	out.events = make([]inventory.Event, 0, len(c.Rows)*len(r.programs))
-	contributions := make([]inventory.Contribution, 0, len(c.Rows)*len(r.programs))
-	for _, row := range c.Rows {
-		for i, program := range r.programs {
-			e := inventory.Event{Op: cdc.OpRead, Table: t.name, Mapping: t.mappings[i].ID()}
-			from := len(contributions)
-			if contributions, e.Problem = program.Map(row, contributions); e.Problem != nil {
-				contributions = contributions[:from]
-				if err := r.reject(out, row, &e); err != nil {
-					return err
-				}
+	n := len(c.Rows) * len(r.programs)
+	out.stated = encodedEvents{text: make([]byte, 0, n*r.eventBytes), ends: make([]int, 0, n)}
+	for i, row := range c.Rows {
+		for j, program := range r.programs {
+			e := inventory.Event{Op: cdc.OpRead, Table: t.name, Mapping: t.mappings[j].ID(), Row: c.Key(i)}
+			if e.Contributions, e.Problem = program.Map(row, r.contributions[:0]); e.Problem != nil {
+				r.reject(out, row, &e)
+			} else {
+				r.contributions = e.Contributions
 			}
-			e.Contributions = contributions[from:len(contributions):len(contributions)]
-			out.events = append(out.events, e)
+			if out.whole && e.Problem == nil && len(e.Contributions) == 0 {
+				out.stated.skip()
+				continue
+			}
+			out.stated.add(&e)
 		}
+	}
+	if n > 0 {
+		r.eventBytes = len(out.stated.text)/n + 16
 	}
 	return nil
 }
 
 // reject notes that row could not be mapped.
-func (r *chunkReader) reject(out *chunkResult, row cdc.Row, e *inventory.Event) error {
-	c := out.chunk
-	key, err := c.Table.KeyOf(row)
-	if err != nil {
-		return fmt.Errorf("key of a row of table %s: %w", c.Table.Name, err)
-	}
-	e.Row = key
+func (r *chunkReader) reject(out *chunkResult, row cdc.Row, e *inventory.Event) {
 	if out.rejects == nil {
 		out.rejects = make(map[int]Reject)
 	}
-	out.rejects[len(out.events)] = newReject(r.source, &cdc.Transaction{ID: readName, CommittedAt: c.ReadAt},
-		&cdc.NetChange{Op: cdc.OpRead, Table: c.Table, Key: key, After: row}, e)
-	return nil
+	out.rejects[out.stated.len()] = newReject(r.source, &cdc.Transaction{ID: readName, CommittedAt: out.chunk.ReadAt},
+		&cdc.NetChange{Op: cdc.OpRead, Table: out.chunk.Table, Key: e.Row, After: row}, e)
 }
 
 // readName stands for the transaction of rows that were read.

@@ -261,12 +261,12 @@ func TestLoadIsPacedByItsStores(t *testing.T) {
 		c.log.ackAll()
 		stated := func() int64 { return c.capture.Jobs().List()[0].Rows }
 		later(time.Minute)
-		if n := stated(); n < 50_000 || n > 75_000 {
+		if n := stated(); n < 25_000 || n > 40_000 {
 			t.Errorf("%d rows are on their way to a store that stands still", n)
 		}
 		c.must(c.emit("a", 1)) // live changes come first
 		later(time.Minute)
-		if n := stated(); n > 75_000 {
+		if n := stated(); n > 40_000 {
 			t.Errorf("%d rows are on their way to a store that stands still", n)
 		}
 		c.log.reported(nil)
@@ -392,5 +392,32 @@ func TestDrainWithinLoad(t *testing.T) {
 			t.Errorf("drained in %s with %v", time.Since(began), err)
 		}
 		c.wantLog(`1: load of 1 for ["store"] started -> before`, "2: a(1) -> after a")
+	})
+}
+
+// A load begins when a store reports that it lacks something, not when the clock
+// says so, and goes on when it reports that it has applied what it was given.
+func TestReportsAreHeeded(t *testing.T) {
+	t.Parallel()
+	const rows = 100_000
+	edit := func(c *captureTest) { loading(rows)(c); c.log.reports = nil }
+	captured(t, edit, func(c *captureTest) {
+		c.log.ackAll()
+		later(1100 * time.Millisecond) // a round of upkeep is over
+		c.wantLog()
+		report := connector.StoreReport{Store: "store", Source: "erp", LogID: "log", Position: at(7, 0)}
+		c.log.reported([]connector.StoreReport{report})
+		later(10 * time.Millisecond)
+		if len(c.log.story()) < 2 {
+			t.Fatalf("got log %q, want a load at once", c.log.story())
+		}
+		later(10 * time.Second)
+		before := c.capture.Jobs().List()[0].Rows
+		report.Position = at(7, 1_000)
+		c.log.reported([]connector.StoreReport{report})
+		later(time.Millisecond) // less than to the next look of the clock
+		if after := c.capture.Jobs().List()[0].Rows; after <= before {
+			t.Errorf("%d rows were read before the report and %d after, want more", before, after)
+		}
 	})
 }

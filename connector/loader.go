@@ -18,11 +18,9 @@ const (
 	loadTables = 2
 	// windowKeys bounds the rows that a window remembers.
 	windowKeys = 100_000
-	// unappliedQuiet and unappliedLive bound the read rows that stores have not
-	// applied: while nothing else flows, and while it does. Reading is faster than
-	// applying, and live changes must not queue behind it.
-	unappliedQuiet = 60_000
-	unappliedLive  = 4_000
+	// unappliedQuiet bounds the read rows that stores have not applied while nothing
+	// else flows. Reading is faster than applying.
+	unappliedQuiet = 30_000
 	// liveFor is for how long after a commit others are expected.
 	liveFor = 500 * time.Millisecond
 	// readRetryFirst and readRetryLongest bound the pause after a chunk could not be read.
@@ -67,7 +65,9 @@ type loader struct {
 	// unapplied those that stores have not applied.
 	placed    []placedChunk
 	unapplied []placedRows
-	arrived   map[*backfill.Step]*chunkResult
+	// window bounds the read rows that stores have not applied while transactions come.
+	window  liveWindow
+	arrived map[*backfill.Step]*chunkResult
 	// rests is the newest message that what is kept of jobs rests on.
 	rests inventory.Position
 	// answers wait until the jobs are kept; changed says that they are to be.
@@ -79,8 +79,10 @@ type loader struct {
 	live, lag atomic.Int64
 	// active says that step has something to do.
 	active atomic.Bool
-	// wake is when step is to be called next, in unix nanoseconds, zero for never.
-	wake atomic.Int64
+	// wake is when step is to be called next, in unix nanoseconds, zero for never, and
+	// starved says that it waits for stores.
+	wake    atomic.Int64
+	starved atomic.Bool
 
 	mu sync.Mutex
 	// commands are those that step has not done yet.
@@ -105,6 +107,7 @@ type placedChunk struct {
 type placedRows struct {
 	marker inventory.Position
 	rows   int
+	at     time.Time
 }
 
 type keepPlan struct {
@@ -139,6 +142,7 @@ func (l *loader) step(ctx context.Context, reached cdc.Resume) error {
 		return nil
 	}
 	l.wake.Store(0)
+	l.starved.Store(false)
 	l.obey()
 	l.settle()
 	if err := l.takeResults(); err != nil {
@@ -174,6 +178,7 @@ func (l *loader) advance(ctx context.Context, reached cdc.Resume) error {
 		}
 		l.open()
 	case jobReading:
+		l.open() // the next chunk is read while those at hand are placed
 		if err := l.place(ctx, reached); err != nil {
 			return err
 		}
@@ -356,34 +361,32 @@ func (l *loader) append(ctx context.Context, t *tableRead, step *backfill.Step, 
 		t.rows += int64(prepared.chunk.Read())
 	}
 	l.placed = append(l.placed, placedChunk{t, step, at, len(r.events)})
-	l.unapplied = append(l.unapplied, placedRows{at, len(r.events)})
+	l.unapplied = append(l.unapplied, placedRows{at, len(r.events), time.Now()})
 	m := l.s.c.cfg.Metrics
 	m.chunks.WithLabelValues(l.s.c.cfg.Source).Inc()
 	m.chunkRows.WithLabelValues(l.s.c.cfg.Source).Add(float64(prepared.chunk.Read()))
 	return nil
 }
 
-// gather picks the events of the rows that are placed. Of a load the new feed holds
-// nothing yet, so that rows which map to nothing need not be stated.
+// gather picks the events of the rows that are placed.
 func (l *loader) gather(t *tableRead, prepared *chunkResult, placed []backfill.Placed) (*readRows, error) {
 	if l.job.verify != nil {
 		return l.compared(t, prepared, placed), nil
 	}
 	r := &readRows{load: l.job.load, name: readName, readAt: prepared.chunk.ReadAt}
 	each := len(t.mappings)
+	r.events = make([][]byte, 0, len(placed)*each)
 	for _, p := range placed {
 		for i := p.Index * each; i < (p.Index+1)*each; i++ {
-			e := prepared.events[i]
-			e.Row = p.Key
 			if reject, ok := prepared.rejects[i]; ok {
 				if l.s.c.cfg.StopOnReject {
 					return nil, &RejectError{Reject: reject}
 				}
 				r.rejects = append(r.rejects, reject)
-			} else if l.job.kind == JobLoad && len(e.Contributions) == 0 {
-				continue
 			}
-			r.events = append(r.events, e)
+			if event := prepared.stated.at(i); len(event) > 0 {
+				r.events = append(r.events, event)
+			}
 		}
 	}
 	return r, nil
@@ -397,18 +400,23 @@ func (l *loader) open() {
 		l.wakeAt(now.Add(lagEvery))
 		return
 	}
+	bound := 0
+	if l.flows(now) {
+		bound = l.window.chunk()
+	}
 	for _, t := range l.job.tables {
 		if l.reading == loadTables {
 			return // the next result calls step
 		}
 		if room <= 0 {
-			l.wakeAt(now.Add(paceEvery))
+			l.waitForStores(now)
 			return
 		}
 		if now.Before(t.notBefore) {
 			l.wakeAt(t.notBefore)
 			continue
 		}
+		t.planner.Bound(bound)
 		step := t.planner.Open(l.rec, now)
 		if step == nil {
 			if wait := t.planner.Wait(now); wait > 0 {
@@ -418,7 +426,7 @@ func (l *loader) open() {
 		}
 		l.reading++
 		room -= step.Request.Limit
-		l.request <- chunkRequest{t, t.planner, t.given, step, l.s.c.cfg.Adapter.Mark()}
+		l.request <- chunkRequest{t, t.planner, t.given, step, l.s.c.cfg.Adapter.Mark(), l.job.kind == JobLoad}
 	}
 }
 

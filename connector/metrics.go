@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 )
 
@@ -84,11 +85,16 @@ func (m *Metrics) applied(b Batch, a Applied) {
 	events := 0
 	for i := range b.Messages {
 		events += eventCount(&b.Messages[i].Message)
-		if c := b.Messages[i].Commits; len(c) > 0 {
+		if c := b.Messages[i].Commits; len(c) > 0 && !wasRead(&c[0]) {
 			age.Observe(time.Since(c[0].CommittedAt).Seconds())
 		}
 	}
 	m.delivered.WithLabelValues(b.Source).Add(float64(events))
+}
+
+// wasRead reports whether c holds rows that were read: no commit of the source.
+func wasRead(c *inventory.Commit) bool {
+	return !c.Load.IsZero() || c.Compare != "" || len(c.Events) > 0 && c.Events[0].Op == cdc.OpRead
 }
 
 // observeAge records how old the source commit behind a published or cached level

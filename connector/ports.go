@@ -109,6 +109,9 @@ type Run interface {
 	// Reports returns the newest report of every registered store about the source,
 	// as far as they have arrived. It does not block.
 	Reports() []StoreReport
+	// Reported is signalled when Reports returns something new. Several reports may
+	// be one signal.
+	Reported() <-chan struct{}
 	// Purge removes what every registered store has applied and that is older
 	// than keep, and reports how full the log is.
 	Purge(ctx context.Context, keep time.Duration) (Usage, error)

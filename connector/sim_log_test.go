@@ -109,7 +109,7 @@ func (l *memLog) Begin(context.Context) (connector.Run, error) {
 	if lostAfter {
 		return nil, errInjected
 	}
-	r := &memRun{log: l, id: l.id, start: s, expect: l.last, acked: l.last}
+	r := &memRun{log: l, id: l.id, start: s, expect: l.last, acked: l.last, told: make(chan struct{}, 1)}
 	l.runs = append(l.runs, r)
 	return r, nil
 }
@@ -208,6 +208,8 @@ type memRun struct {
 	expect uint64
 	acked  uint64
 	dead   bool
+	// told is signalled when a store has reported.
+	told chan struct{}
 }
 
 // memAck is answered after a little while.
@@ -352,7 +354,8 @@ func (r *memRun) KeepPlan(_ context.Context, plan []byte, rests inventory.Positi
 	return nil
 }
 
-// Plan returns the plan unless the message that it rests on was lost, or purged.
+// Plan returns the plan unless the message that it rests on was lost. One that was
+// purged was durable.
 func (r *memRun) Plan(context.Context) ([]byte, error) {
 	l := r.log
 	l.mu.Lock()
@@ -361,7 +364,8 @@ func (r *memRun) Plan(context.Context) ([]byte, error) {
 		return nil, errInjected
 	}
 	held := slices.ContainsFunc(l.messages, func(m memMessage) bool { return m.Position == l.plan.rests })
-	if len(l.plan.text) == 0 || l.plan.logID != r.id || !held {
+	purged := len(l.messages) > 0 && !l.messages[0].Previous.Before(l.plan.rests)
+	if len(l.plan.text) == 0 || l.plan.logID != r.id || !held && !purged {
 		return nil, nil
 	}
 	return l.plan.text, nil
@@ -372,6 +376,8 @@ func (r *memRun) Reports() []connector.StoreReport {
 	defer r.log.mu.Unlock()
 	return slices.Collect(maps.Values(r.log.reports))
 }
+
+func (r *memRun) Reported() <-chan struct{} { return r.told }
 
 // Purge removes what all stores reported, only where the message there has
 // exactly the reported position, and never the newest.
@@ -419,6 +425,12 @@ func (l *memLog) Report(_ context.Context, r connector.StoreReport) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reports[r.Store] = r
+	for _, run := range l.runs {
+		select {
+		case run.told <- struct{}{}:
+		default:
+		}
+	}
 	return nil
 }
 

@@ -27,6 +27,11 @@ func (s *captureRun) upkeep(ctx context.Context) error {
 			if err := s.tend(ctx); err != nil {
 				return err
 			}
+		case <-s.run.Reported():
+			s.load.reported()
+			if err := s.reconcile(ctx); err != nil {
+				return err
+			}
 		case <-s.out.finished:
 			// One last look: what the drain made durable may be confirmed now.
 			if err := s.tend(ctx); err != nil {

@@ -213,7 +213,7 @@ func (l *loader) ask(t *tableRead) {
 			k.left, k.after = k.left[1:], ""
 			continue
 		case l.asking || now.Before(t.notBefore) || at.Before(l.rests):
-			l.wakeAt(now.Add(paceEvery))
+			l.waitForStores(now)
 			return
 		}
 		k.asked, l.asking = true, true
@@ -342,7 +342,8 @@ func (l *loader) compared(t *tableRead, prepared *chunkResult, placed []backfill
 	if k.begun {
 		for _, p := range placed {
 			if p.Index < 0 {
-				r.events = append(r.events, inventory.Event{Op: cdc.OpDelete, Table: t.name, Mapping: k.left[0].feed.Mapping, Row: p.Key})
+				e := inventory.Event{Op: cdc.OpDelete, Table: t.name, Mapping: k.left[0].feed.Mapping, Row: p.Key}
+				r.events = append(r.events, inventory.AppendEvent(nil, &e))
 			}
 		}
 		return r
@@ -353,9 +354,8 @@ func (l *loader) compared(t *tableRead, prepared *chunkResult, placed []backfill
 	}
 	each := len(t.mappings)
 	for _, p := range placed {
-		for _, e := range prepared.events[p.Index*each : (p.Index+1)*each] {
-			e.Row = p.Key
-			r.events = append(r.events, e)
+		for i := p.Index * each; i < (p.Index+1)*each; i++ {
+			r.events = append(r.events, prepared.stated.at(i))
 		}
 	}
 	return r

@@ -35,6 +35,9 @@ func (c *Chunk) Prepare() error {
 	return nil
 }
 
+// Key returns the row key of Rows[i], once Prepare has run.
+func (c *Chunk) Key(i int) cdc.RowKey { return c.keys[i] }
+
 // Merge returns what of c, the answer to r, is to be placed at this point of the
 // stream: its rows about which the stream has said nothing newer, in key order,
 // and then the listed keys that have no row. It must be called at a boundary

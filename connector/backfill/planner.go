@@ -54,6 +54,8 @@ type Cursor struct {
 type Planner struct {
 	plan Plan
 	size chunkSize
+	// bound is the most rows of a chunk for now, zero for no such bound.
+	bound int
 	// next is behind the last chunk read, durable behind the last durable one.
 	next, durable Cursor
 	// steps are the chunks that were opened and not placed, in order.
@@ -107,6 +109,9 @@ func (p *Planner) Open(r *Recorder, now time.Time) *Step {
 	}
 	s := &Step{Request: Request{Table: p.plan.Table}, from: p.next}
 	asked := p.size.rows
+	if p.bound > 0 {
+		asked = min(asked, p.bound)
+	}
 	if p.plan.Keys == nil {
 		s.Request.Range = Range{After: p.next.After, Including: p.including(), Upto: p.plan.Upto}
 		s.Request.Limit, s.Request.Where = asked, p.plan.Where
@@ -121,6 +126,10 @@ func (p *Planner) Open(r *Recorder, now time.Time) *Step {
 	p.steps = append(p.steps, s)
 	return s
 }
+
+// Bound bounds the rows of the chunks that are opened from now on, whatever their
+// size would be. Zero lifts the bound.
+func (p *Planner) Bound(rows int) { p.bound = rows }
 
 // including reports whether the next chunk begins with the row that it is to begin
 // behind: the first one of a range that has its own beginning.

@@ -487,3 +487,21 @@ func TestThrottleEdges(t *testing.T) {
 		t.Errorf("waits %s, want 3s", got)
 	}
 }
+
+// A bound holds for the chunks that are opened under it.
+func TestBound(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 1_000, backfill.Plan{MinRows: 100, MaxRows: 100, Ahead: 5})
+	for i, bound := range []int{0, 7, 200, 0} {
+		d.Bound(bound)
+		want := 100
+		if bound > 0 {
+			want = min(bound, 100)
+		}
+		s := d.open()
+		if s.Request.Limit != want {
+			t.Errorf("chunk %d asks for %d rows under a bound of %d, want %d", i, s.Request.Limit, bound, want)
+		}
+		d.arrive(s, 0, 200*time.Millisecond)
+	}
+}

@@ -75,7 +75,21 @@ func (w *BodyWriter) Event(e *Event) {
 	}
 	w.inside++
 	w.events++
-	w.b = appendEvent(w.b, e)
+	w.b = AppendEvent(w.b, e)
+}
+
+// Encoded appends an event that AppendEvent encoded to the open commit. It keeps
+// nothing of it.
+func (w *BodyWriter) Encoded(event []byte) {
+	if w.inside < 0 {
+		panic("inventory: Encoded outside a commit")
+	}
+	if w.inside > 0 {
+		w.b = append(w.b, ',')
+	}
+	w.inside++
+	w.events++
+	w.b = append(w.b, event...)
 }
 
 // EndCommit closes the open commit. A whole commit is part 0 and last; for any
@@ -126,7 +140,8 @@ func (w *BodyWriter) Bytes() []byte {
 	return done
 }
 
-func appendEvent(b []byte, e *Event) []byte {
+// AppendEvent appends the text of e, as it stands in a commit, to b.
+func AppendEvent(b []byte, e *Event) []byte {
 	b = append(b, `{"op":"`...)
 	b = append(b, e.Op.String()...)
 	b = append(b, `","table":`...)

@@ -24,7 +24,11 @@ type listener struct {
 
 	mu      sync.Mutex
 	reports map[string]connector.StoreReport // of registered stores
+	// strangers have announced themselves, and are not known to be registered.
+	strangers map[string]connector.StoreReport
 
+	// reported is signalled when reports have changed.
+	reported chan struct{}
 	// stranger is signalled when a store announces itself that is not known yet.
 	stranger chan struct{}
 	done     chan struct{}
@@ -34,8 +38,8 @@ type listener struct {
 // s, until that is closed.
 func listen(ctx context.Context, s *state, closed <-chan struct{}, n names, source string) (*listener, error) {
 	l := &listener{
-		state: s, source: source, reports: make(map[string]connector.StoreReport),
-		stranger: make(chan struct{}, 1), done: make(chan struct{}),
+		state: s, source: source, reports: make(map[string]connector.StoreReport), strangers: make(map[string]connector.StoreReport),
+		reported: make(chan struct{}, 1), stranger: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if _, err := s.nc.Subscribe(n.reportSubject(source, "*"), l.announced); err != nil {
 		return nil, fmt.Errorf("listen to reports of stores: %w", err)
@@ -76,12 +80,16 @@ func (l *listener) read(ctx context.Context) error {
 	registered := make(map[string]connector.StoreReport, len(kept))
 	for i := range kept {
 		r := kept[i].StoreReport
-		if known, ok := l.reports[r.Store]; ok && newer(&known, &r) {
-			r = known
+		for _, heard := range []map[string]connector.StoreReport{l.reports, l.strangers} {
+			if known, ok := heard[r.Store]; ok && newer(&known, &r) {
+				r = known
+			}
 		}
+		delete(l.strangers, r.Store)
 		registered[r.Store] = r
 	}
 	l.reports = registered
+	signal(l.reported)
 	return nil
 }
 
@@ -105,13 +113,23 @@ func (l *listener) announced(m *nats.Msg) {
 	defer l.mu.Unlock()
 	if _, registered := l.reports[report.Store]; registered {
 		l.reports[report.Store] = report.StoreReport
+		signal(l.reported)
 		return
 	}
+	l.strangers[report.Store] = report.StoreReport
+	signal(l.stranger)
+}
+
+// signal makes sure that c is signalled.
+func signal(c chan<- struct{}) {
 	select {
-	case l.stranger <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
+
+// Reported is signalled when Reports may return something else than before.
+func (r *run) Reported() <-chan struct{} { return r.listener.reported }
 
 // Reports returns the newest report of every registered store.
 func (r *run) Reports() []connector.StoreReport {

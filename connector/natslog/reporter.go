@@ -90,9 +90,20 @@ func (p *Reporter) keep(ctx context.Context, s *reportedSource) {
 	revision, err := p.write(ctx, &record, revision, read)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err == nil && !read {
+		p.repeat(&s.newest)
+	}
 	s.keeping, s.failed = false, err
 	s.revision, s.read = revision, err == nil
 	s.kept = err == nil && s.newest.At.Equal(record.At) && s.newest.Position == record.Position
+}
+
+// repeat announces the newest report again once one is kept: a capture that did not
+// know the store looked for it in the state, maybe too early.
+func (p *Reporter) repeat(record *reportRecord) {
+	if body, err := json.Marshal(record); err == nil {
+		_ = p.c.nc.Publish(p.c.names.reportSubject(record.Source, record.Store), body)
+	}
 }
 
 // write is a compare-and-set on the revision of the last write; after a conflict

@@ -17,6 +17,7 @@ import (
 type daemon struct {
 	cmd     *exec.Cmd
 	url     string
+	config  string
 	log     string
 	profile string
 	started time.Time
@@ -59,7 +60,7 @@ func (b *bench) daemon(ctx context.Context, roles string) (*daemon, error) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	d := &daemon{url: "http://" + port.Address() + "/metrics", log: config + ".log", exited: make(chan error, 1)}
+	d := &daemon{url: "http://" + port.Address() + "/metrics", config: config, log: config + ".log", exited: make(chan error, 1)}
 	log, err := os.Create(d.log)
 	if err != nil {
 		return nil, err

@@ -23,9 +23,9 @@ func main() {
 
 // options are the command line.
 type options struct {
-	changes, rows, large, levels, rate, seconds int
-	only                                        []string
-	out, profile                                string
+	changes, rows, large, levels, loaded, rate, seconds int
+	only                                                []string
+	out, profile                                        string
 }
 
 func parse(args []string) (options, error) {
@@ -36,6 +36,7 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.rows, "rows", 100_000, "rows of the table that is changed")
 	flags.IntVar(&o.large, "large", 2_000_000, "rows of the large transaction and changes of the large backlog")
 	flags.IntVar(&o.levels, "levels", 1_000_000, "cells whose levels nats-server keeps")
+	flags.IntVar(&o.loaded, "loaded", 1_000_000, "rows of the table that is loaded, backfilled and verified")
 	flags.IntVar(&o.rate, "rate", 500, "transactions per second of the latency measurement")
 	flags.IntVar(&o.seconds, "seconds", 30, "length of the latency measurement")
 	flags.StringVar(&o.out, "out", "", "also write the table to this file")
@@ -47,8 +48,8 @@ func parse(args []string) (options, error) {
 	if only != "" {
 		o.only = strings.Split(only, ",")
 	}
-	if o.rows%10 != 0 || o.changes < 10 || o.large < 10 || o.levels%10 != 0 {
-		return o, errors.New("-rows and -levels must be multiples of 10, -changes and -large at least 10")
+	if o.rows%10 != 0 || o.changes < 10 || o.large < 10 || o.levels%10 != 0 || o.loaded < 10 {
+		return o, errors.New("-rows and -levels must be multiples of 10, -changes, -large and -loaded at least 10")
 	}
 	return o, nil
 }
@@ -107,6 +108,11 @@ func (b *bench) measurements() ([]measurement, error) {
 		draining("log1", drain{rows: b.rows, changes: b.changes / 3, per: 1, logOnly: true, goal: 1.5}),
 		draining("whole10", drain{rows: b.rows, changes: b.changes, per: 10}),
 		{"latency", b.latency},
+		{"loadsmall", b.loadSmall},
+		{"load", b.loadLarge},
+		{"loadlog", b.loadLog},
+		{"verify", b.verifyRate},
+		{"loadlatency", b.loadLatency},
 		draining("largelog", drain{rows: b.rows, changes: b.large, per: 10}),
 		draining("largetx", drain{rows: b.large, changes: b.large, per: b.large}),
 		draining("levels", drain{rows: b.levels, changes: b.levels, per: 10, subjects: true}),

@@ -68,8 +68,15 @@ func (b *bench) reference(ctx context.Context, slot string) (time.Duration, erro
 	return time.Since(began), nil
 }
 
-// steady commits single-row transactions at the configured rate.
+// steady commits single-row transactions at the configured rate, for a time.
 func (b *bench) steady(ctx context.Context, length time.Duration) error {
+	left := int(length.Seconds() * float64(b.rate))
+	return b.steadyUntil(ctx, func() bool { left--; return left < 0 })
+}
+
+// steadyUntil commits single-row transactions at the configured rate until over
+// says so. Transactions that the server is late with are not made up for.
+func (b *bench) steadyUntil(ctx context.Context, over func() bool) error {
 	conn, err := pgx.Connect(ctx, b.erp.DSN("erp"))
 	if err != nil {
 		return err
@@ -77,7 +84,7 @@ func (b *bench) steady(ctx context.Context, length time.Duration) error {
 	defer conn.Close(ctx)
 	tick := time.NewTicker(time.Second / time.Duration(b.rate))
 	defer tick.Stop()
-	for i := range int(length.Seconds() * float64(b.rate)) {
+	for i := 0; !over(); i++ {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

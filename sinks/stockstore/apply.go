@@ -18,15 +18,11 @@ const outboxCells = 1_000
 // migrated the store, and with *DataError if the database refuses a row.
 func (s *Store) Apply(ctx context.Context, b connector.Batch) (connector.Applied, error) {
 	start := time.Now()
-	var w *batchWriter
-	err := s.db.write(ctx, durable, func(tx transaction) error {
-		var err error
-		if w, err = s.applyBatch(ctx, tx, b, -1); err != nil {
-			return err
-		}
-		failpoint.Hit("store.applied")
-		return nil
-	})
+	w, err := s.commitBatch(ctx, b)
+	if err != nil && s.isDataError(err) && s.loads.forget(b.Source) {
+		// Something else wrote what was taken for new.
+		w, err = s.commitBatch(ctx, b)
+	}
 	if err != nil {
 		if s.isDataError(err) {
 			err = s.nameRow(ctx, b, err)
@@ -34,6 +30,7 @@ func (s *Store) Apply(ctx context.Context, b connector.Batch) (connector.Applied
 		return connector.Applied{}, err
 	}
 	failpoint.Hit("store.committed")
+	s.loads.moved(b.Source, w.book.memory, b.LogID, b.Position)
 	s.metrics.applied(b, w.applied, time.Since(start))
 	s.backlog.note(b.Source, b.More, w.listed)
 	s.lastFeeds.note(b.Source, w.book.feeds)
@@ -44,6 +41,19 @@ func (s *Store) Apply(ctx context.Context, b connector.Batch) (connector.Applied
 		w.applied.Feeds = w.book.reports()
 	}
 	return w.applied, nil
+}
+
+// commitBatch applies b in a transaction.
+func (s *Store) commitBatch(ctx context.Context, b connector.Batch) (w *batchWriter, err error) {
+	err = s.db.write(ctx, durable, func(tx transaction) error {
+		var err error
+		if w, err = s.applyBatch(ctx, tx, b, -1); err != nil {
+			return err
+		}
+		failpoint.Hit("store.applied")
+		return nil
+	})
+	return w, err
 }
 
 // applyBatch does everything that Apply does between begin and commit, up to a
@@ -61,7 +71,10 @@ func (s *Store) applyBatch(ctx context.Context, tx transaction, b connector.Batc
 	if err := checkFence(locked, b); err != nil {
 		return nil, err
 	}
-	w := &batchWriter{tx: tx, limit: limit, ahead: ahead, censuses: &s.censuses, book: &feedBook{tx: tx, store: s.id, source: b.Source, feeds: locked.feeds}}
+	w := &batchWriter{tx: tx, limit: limit, ahead: ahead, censuses: &s.censuses, book: &feedBook{
+		tx: tx, store: s.id, source: b.Source, feeds: locked.feeds,
+		memory: s.loads.get(b.Source, locked.logID, locked.position),
+	}}
 	if err := w.write(ctx, b.Messages); err != nil {
 		return w, err
 	}
@@ -92,12 +105,16 @@ func checkFence(locked lockedSource, b connector.Batch) error {
 // in the outbox: nobody sees the others before a walk publishes them.
 func (w *batchWriter) addCells(ctx context.Context, cells []cellDelta, causes []cause) error {
 	now := time.Now().UnixMicro()
-	for rest := cells; len(rest) > 0; {
-		n := min(len(rest), sliceRows)
-		if err := w.tx.addToCells(ctx, rest[:n], causes, now); err != nil {
+	held, fresh := w.book.memory.split(cells)
+	for ; len(held) > 0; held = held[min(len(held), sliceRows):] {
+		if err := w.tx.addToCells(ctx, held[:min(len(held), sliceRows)], causes, now); err != nil {
 			return fmt.Errorf("add to cells: %w", err)
 		}
-		rest = rest[n:]
+	}
+	for ; len(fresh) > 0; fresh = fresh[min(len(fresh), sliceRows):] {
+		if err := w.tx.addNewCells(ctx, fresh[:min(len(fresh), sliceRows)], causes, now); err != nil {
+			return fmt.Errorf("make cells: %w", err)
+		}
 	}
 	loading := make(map[int32]bool)
 	for _, f := range w.book.feeds {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 
 	"tailstock/connector"
@@ -44,6 +45,11 @@ func (c *census) add(row cdc.RowKey) {
 func (c *census) remove(row cdc.RowKey) {
 	h := maphash.String(c.seed, string(row))
 	c.sums[h%censusBuckets] -= h
+}
+
+// clean reports whether no key is a suspect.
+func (c *census) clean() bool {
+	return !slices.ContainsFunc(c.sums, func(sum uint64) bool { return sum != 0 })
 }
 
 func (c *census) suspects(row cdc.RowKey) bool {
@@ -148,6 +154,10 @@ func (s *Store) rowKeys(ctx context.Context, r connector.KeysRequest) (connector
 		if err := s.takeCensus(ctx, c, feed); err != nil {
 			s.censuses.drop(key)
 			return connector.KeysPage{}, err
+		}
+		if c.clean() {
+			s.censuses.drop(key)
+			return connector.KeysPage{Last: r.After, Done: true}, nil
 		}
 	}
 	page := connector.KeysPage{Last: r.After}

@@ -77,6 +77,8 @@ type transaction interface {
 	changeContributions(ctx context.Context, c *contributionChanges, causes []cause) error
 	// addToCells adds to cells, making those that are missing.
 	addToCells(ctx context.Context, deltas []cellDelta, causes []cause, now int64) error
+	// addNewCells makes cells, none of which is there.
+	addNewCells(ctx context.Context, deltas []cellDelta, causes []cause, now int64) error
 	// markProblems keeps the problems of rows, clearProblems forgets them.
 	markProblems(ctx context.Context, rows []rowChange, causes []cause) error
 	clearProblems(ctx context.Context, rows []rowChange) error

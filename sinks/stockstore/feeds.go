@@ -37,6 +37,8 @@ type feedBook struct {
 	store  string
 	source string
 	feeds  []*feed
+	// memory is what is known of those that are being loaded, nil if nothing is.
+	memory *loadMemory
 	// changed says that a feed came, went or changed its state; flipped that a walk
 	// was started for one that took another's place.
 	changed, flipped bool
@@ -75,6 +77,9 @@ func (b *feedBook) create(ctx context.Context, name inventory.FeedName, state co
 	}
 	b.feeds = append(b.feeds, f)
 	b.changed = true
+	if state == connector.FeedLoading {
+		b.memory.begin(f.id)
+	}
 	return f, nil
 }
 
@@ -87,6 +92,7 @@ func (b *feedBook) setState(ctx context.Context, f *feed, state connector.FeedSt
 	}
 	f.state = state
 	b.changed = true
+	b.memory.end(f.id) // a feed loads from its beginning on or never
 	if state == stateDropped {
 		b.feeds = slices.DeleteFunc(slices.Clone(b.feeds), func(other *feed) bool { return other == f })
 	}

@@ -155,7 +155,7 @@ func (w *batchWriter) flush(ctx context.Context) error {
 
 // rows writes what a fold says: contributions, cells, problems, outbox.
 func (w *batchWriter) rows(ctx context.Context, f *fold) error {
-	r := &replacement{tx: w.tx, causes: f.causes, deltas: newDeltas(len(f.rows)), ahead: w.ahead}
+	r := &replacement{tx: w.tx, causes: f.causes, deltas: newDeltas(len(f.rows)), ahead: w.ahead, memory: w.book.memory}
 	w.ahead = nil // what is written from here on was not there yet
 	if err := r.apply(ctx, f.rows); err != nil {
 		return fmt.Errorf("replace contributions: %w", err)

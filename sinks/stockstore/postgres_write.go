@@ -54,7 +54,7 @@ func tidsOf(writes []contributionWrite) []pgtype.TID {
 
 // changeContributions writes rows where contributions found them: nothing but
 // the holder of the source's lock moves them, and a count proves it.
-func (t *postgresTx) changeContributions(_ context.Context, c *contributionChanges, causes []cause) error {
+func (t *postgresTx) changeContributions(ctx context.Context, c *contributionChanges, causes []cause) error {
 	if len(c.deletes) > 0 {
 		t.queueExactly(len(c.deletes), `delete from contribution c using unnest($1::tid[]) u(place) where c.ctid = u.place`,
 			tidsOf(c.deletes))
@@ -87,6 +87,9 @@ func (t *postgresTx) changeContributions(_ context.Context, c *contributionChang
 			tidsOf(c.moves), a.skus, a.locations,
 			a.quantities[0], a.quantities[1], a.quantities[2], a.quantities[3], a.quantities[4],
 			a.runs, a.numbers, a.commitAt, a.transactions)
+	}
+	if len(c.inserts) >= copyLeast {
+		return t.copyContributions(ctx, c.inserts, causes)
 	}
 	if len(c.inserts) > 0 {
 		a := newContributionArrays(c.inserts, causes)

@@ -18,6 +18,7 @@ type replacement struct {
 	deltas  *deltas
 	changes contributionChanges
 	written int
+	memory  *loadMemory
 	// ahead may have what is stored of the first slice.
 	ahead *readAhead
 	// seen says of each contribution of the slice whether the store has its leg;
@@ -74,15 +75,21 @@ func (r *replacement) slice(ctx context.Context, rows []rowChange) error {
 func (r *replacement) stored(ctx context.Context, rows []rowChange, each func(i int, s *storedLeg) error) error {
 	ahead := r.ahead
 	r.ahead = nil
-	if !ahead.answers(rows) {
+	held, at := r.memory.mayHold(rows)
+	switch {
+	case ahead.answers(rows):
+		for i := range ahead.legs {
+			if err := each(ahead.legs[i].row, &ahead.legs[i].storedLeg); err != nil {
+				return err
+			}
+		}
+		return nil
+	case len(held) == 0:
+		return nil
+	case at == nil:
 		return r.tx.contributions(ctx, rows, each)
 	}
-	for i := range ahead.legs {
-		if err := each(ahead.legs[i].row, &ahead.legs[i].storedLeg); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.tx.contributions(ctx, held, func(i int, s *storedLeg) error { return each(int(at[i]), s) })
 }
 
 // compare decides on one stored contribution of a row.

@@ -34,6 +34,8 @@ type Store struct {
 	sweep     sweeper
 	// censuses are of the verifications under way.
 	censuses censuses
+	// loads remember what feeds that are being loaded do not hold.
+	loads loadMemories
 
 	notify chan struct{}
 	stop   context.CancelFunc
