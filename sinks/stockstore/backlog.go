@@ -8,7 +8,8 @@ import (
 
 const (
 	// gatherMax bounds how long the outbox is let fill before a list is taken, and
-	// gatherQuiet ends it when no batch is applied meanwhile: large ones take a while.
+	// gatherQuiet ends it when no batch is applied meanwhile by workers of which it is
+	// not known whether they are behind: they are in other processes.
 	gatherMax   = 30 * time.Second
 	gatherQuiet = 2 * time.Second
 	// freshMax bounds the outbox rows that are remembered as fresh.
@@ -48,11 +49,11 @@ func (b *backlog) behind() bool {
 	return false
 }
 
-// cleared reports whether there are workers in this process and all have caught up.
-func (b *backlog) cleared() bool {
+// state reports whether there are workers in this process, and whether one is behind.
+func (b *backlog) state() (known, behind bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.sources) > 0 && !b.behind()
+	return len(b.sources) > 0, b.behind()
 }
 
 // takeFresh returns the rows that need not wait for those of a backlog.
@@ -73,7 +74,11 @@ func (s *Store) gather(ctx context.Context, age time.Duration) (fresh []int64) {
 	deadline, quiet := time.NewTimer(min(age/2, gatherMax)), time.NewTimer(gatherQuiet)
 	defer deadline.Stop()
 	defer quiet.Stop()
-	for !s.backlog.cleared() {
+	for {
+		known, behind := s.backlog.state()
+		if known && !behind {
+			return nil
+		}
 		if fresh := s.backlog.takeFresh(); len(fresh) > 0 {
 			return fresh
 		}
@@ -81,12 +86,13 @@ func (s *Store) gather(ctx context.Context, age time.Duration) (fresh []int64) {
 		case <-s.wake:
 			quiet.Reset(gatherQuiet)
 		case <-quiet.C:
-			return nil
+			if !known {
+				return nil
+			}
 		case <-deadline.C:
 			return nil
 		case <-ctx.Done():
 			return nil
 		}
 	}
-	return nil
 }

@@ -26,6 +26,7 @@ func TestGather(t *testing.T) {
 		"a little late":               {age: 600 * time.Millisecond, applies: 200, want: 300 * time.Millisecond},
 		"hours late":                  {age: time.Hour, applies: 400, want: 30 * time.Second},
 		"not late":                    {age: 0, applies: 200, want: 0},
+		"a slow worker is behind":     {age: time.Hour, behind: true, want: 30 * time.Second},
 		"the worker catches up":       {age: time.Hour, applies: 200, clears: 20, want: 2 * time.Second},
 		"another worker is behind":    {age: time.Hour, applies: 400, clears: 20, behind: true, want: 30 * time.Second},
 		"rows of one without":         {age: time.Hour, applies: 400, clears: 20, behind: true, rows: []int64{7}, want: 2 * time.Second},
