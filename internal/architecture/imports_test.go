@@ -59,7 +59,7 @@ var confined = []struct {
 	{"github.com/jackc/pglogrepl", []string{"sources/postgres"}},
 	{"github.com/go-mysql-org/go-mysql/replication", []string{"sources/mysql"}},
 	{"github.com/go-mysql-org/go-mysql/mysql", []string{"sources/mysql"}},
-	{"github.com/go-sql-driver/mysql", []string{"sources/mysql", "sinks/stockstore"}},
+	{"github.com/go-sql-driver/mysql", []string{"sources/mysql", "sinks/stockstore", "internal/privateserver", "internal/demo"}},
 	{"github.com/nats-io/...", []string{"connector/natslog"}},
 	{"modernc.org/sqlite/...", []string{"sinks/stockstore"}},
 	{"github.com/redis/...", []string{"sinks/cache"}},
