@@ -33,11 +33,12 @@ const (
 	kindVector
 )
 
-// column is a column of a source table, as the catalog or a table map describes
-// it. Both make the same of the same column, but for sourceType.
+// column is a column of a source table, as the catalog or a table map describes it.
 type column struct {
 	name string
 	kind kind
+	// field is the type that table maps give the column.
+	field uint8
 	// unsigned is of integers, decimals and floats.
 	unsigned bool
 	// charset is the character set of text, enums and sets, empty otherwise.
@@ -47,6 +48,8 @@ type column struct {
 	width int
 	// decimals is the number of fractional digits of seconds.
 	decimals int
+	// precision and scale are those of a decimal.
+	precision, scale int
 	// members are those of an enum or set, in UTF-8.
 	members []string
 	// sourceType is the server's own text ("decimal(12,3) unsigned"), for people.
@@ -93,50 +96,24 @@ func (c *column) cdcColumn() cdc.Column {
 // is not known.
 func newColumn(name, dataType, columnType, charset string) (c column, ok bool) {
 	c = column{name: name, sourceType: columnType}
-	dataType = strings.ToLower(dataType)
-	switch dataType {
-	case "tinyint", "smallint", "mediumint", "int", "integer", "bigint":
-		c.kind = kindInteger
-	case "year":
-		c.kind = kindYear
-	case "bit":
-		c.kind = kindBit
-	case "decimal", "numeric":
-		c.kind = kindDecimal
-	case "float":
-		c.kind = kindFloat
-	case "double", "real":
-		c.kind = kindDouble
-	case "char", "varchar", "tinytext", "text", "mediumtext", "longtext":
-		c.kind, c.charset = kindText, charset
-	case "binary":
-		c.kind, c.width = kindBytes, argument(columnType)
-	case "varbinary", "tinyblob", "blob", "mediumblob", "longblob":
-		c.kind = kindBytes
-	case "enum", "set":
-		c.kind, c.charset, c.members = kindEnum, charset, members(columnType)
-		if dataType == "set" {
-			c.kind = kindSet
-		}
-	case "json":
-		c.kind = kindJSON
-	case "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geomcollection", "geometrycollection":
-		c.kind = kindGeometry
-	case "date":
-		c.kind = kindDate
-	case "time", "datetime", "timestamp":
-		c.kind = map[string]kind{"time": kindTime, "datetime": kindDateTime, "timestamp": kindTimestamp}[dataType]
-		c.decimals = argument(columnType)
-	case "uuid":
-		c.kind = kindUUID
-	case "inet6":
-		c.kind = kindINET6
-	case "inet4":
-		c.kind = kindINET4
-	case "vector":
-		c.kind = kindVector
-	default:
+	t, ok := dataTypes[strings.ToLower(dataType)]
+	if !ok {
 		return c, false
+	}
+	c.kind, c.field = t.kind, t.field
+	switch c.kind {
+	case kindText:
+		c.charset = charset
+	case kindBytes:
+		if c.field == fieldString {
+			c.width = argument(columnType)
+		}
+	case kindEnum, kindSet:
+		c.charset, c.members = charset, members(columnType)
+	case kindTime, kindDateTime, kindTimestamp:
+		c.decimals = argument(columnType)
+	case kindDecimal:
+		c.precision, c.scale = argument(columnType), secondArgument(columnType)
 	}
 	switch c.kind {
 	case kindInteger, kindDecimal, kindFloat, kindDouble:
@@ -146,6 +123,37 @@ func newColumn(name, dataType, columnType, charset string) (c column, ok bool) {
 		c.kind, c.charset = kindBytes, ""
 	}
 	return c, true
+}
+
+// dataTypes are the types of information_schema.COLUMNS. MariaDB's JSON is a longtext.
+var dataTypes = map[string]struct { //nolint:gochecknoglobals // a constant of a map type
+	kind  kind
+	field uint8
+}{
+	"tinyint": {kindInteger, fieldTiny}, "smallint": {kindInteger, fieldShort}, "mediumint": {kindInteger, fieldInt24},
+	"int": {kindInteger, fieldLong}, "bigint": {kindInteger, fieldLongLong}, "year": {kindYear, fieldYear}, "bit": {kindBit, fieldBit},
+	"decimal": {kindDecimal, fieldDecimal}, "float": {kindFloat, fieldFloat}, "double": {kindDouble, fieldDouble},
+	"char": {kindText, fieldString}, "varchar": {kindText, fieldVarchar},
+	"tinytext": {kindText, fieldBlob}, "text": {kindText, fieldBlob}, "mediumtext": {kindText, fieldBlob}, "longtext": {kindText, fieldBlob},
+	"binary": {kindBytes, fieldString}, "varbinary": {kindBytes, fieldVarchar},
+	"tinyblob": {kindBytes, fieldBlob}, "blob": {kindBytes, fieldBlob}, "mediumblob": {kindBytes, fieldBlob}, "longblob": {kindBytes, fieldBlob},
+	"enum": {kindEnum, fieldEnum}, "set": {kindSet, fieldSet}, "json": {kindJSON, fieldJSON}, "vector": {kindVector, fieldVector},
+	"date": {kindDate, fieldDate}, "time": {kindTime, fieldTime2}, "datetime": {kindDateTime, fieldDateTime2}, "timestamp": {kindTimestamp, fieldTimestamp2},
+	"geometry": {kindGeometry, fieldGeometry}, "point": {kindGeometry, fieldGeometry}, "linestring": {kindGeometry, fieldGeometry},
+	"polygon": {kindGeometry, fieldGeometry}, "multipoint": {kindGeometry, fieldGeometry}, "multilinestring": {kindGeometry, fieldGeometry},
+	"multipolygon": {kindGeometry, fieldGeometry}, "geomcollection": {kindGeometry, fieldGeometry}, "geometrycollection": {kindGeometry, fieldGeometry},
+	"uuid": {kindUUID, fieldString}, "inet6": {kindINET6, fieldString}, "inet4": {kindINET4, fieldString},
+}
+
+// secondArgument returns the second number in the brackets of a type, 0 if it has none.
+func secondArgument(columnType string) int {
+	_, rest, _ := strings.Cut(columnType, ",")
+	digits, _, _ := strings.Cut(rest, ")")
+	n, err := strconv.Atoi(strings.TrimSpace(digits))
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // argument returns the first number in the brackets of a type, 0 if it has none.
@@ -182,20 +190,6 @@ func members(columnType string) []string {
 		rest = strings.TrimPrefix(strings.TrimPrefix(rest, "'"), ",")
 	}
 	return out
-}
-
-// same reports whether two columns have the same name and the same values.
-func (c *column) same(o *column) bool {
-	if c.name != o.name || c.kind != o.kind || c.unsigned != o.unsigned || c.charset != o.charset ||
-		c.width != o.width || c.decimals != o.decimals || len(c.members) != len(o.members) {
-		return false
-	}
-	for i := range c.members {
-		if c.members[i] != o.members[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // description is a table as the catalog has it.
