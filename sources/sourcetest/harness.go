@@ -58,8 +58,9 @@ type Dialect struct {
 	LazyCommit string
 	// Prepared returns what prepares a transaction of statements under a name on
 	// one connection, what commits it, and what gets rid of a transaction that
-	// could not be prepared; nil if the database has no such thing.
-	Prepared func(name string, statements []string) (prepare []string, commit, abort string)
+	// could not be prepared, each executed whatever became of the one before; nil
+	// if the database has no such thing.
+	Prepared func(name string, statements []string) (prepare []string, commit string, abort []string)
 }
 
 // Server is a running server with one empty database.
@@ -88,6 +89,9 @@ type Server struct {
 	// delivered, until release is called, which may be called several times. Only
 	// with StreamsBeforeVisible.
 	Hang func(t testing.TB) (release func())
+	// Hanging is how many commits can hang at a time: the server may hold up those
+	// that follow before it delivers them.
+	Hanging int
 }
 
 // Run asserts everything. Its tests run in parallel.

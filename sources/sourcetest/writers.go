@@ -107,7 +107,9 @@ func (w *writers) prepare(ctx context.Context, name string, statements []string)
 	defer conn.Close()
 	prepare, finish, abort := w.h.Dialect.Prepared(name, statements)
 	if err := execAll(ctx, conn, prepare); err != nil {
-		_ = execAll(ctx, conn, []string{abort})
+		for _, s := range abort {
+			_ = execAll(ctx, conn, []string{s})
+		}
 		return false
 	}
 	if execAll(ctx, conn, []string{finish}) != nil {
