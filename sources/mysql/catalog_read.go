@@ -41,8 +41,10 @@ func (c *catalog) read(ctx context.Context, q queryer) error {
 		if lower != 0 { // names are stored in lower case, or compared so
 			t.stored = cdc.TableName{Schema: strings.ToLower(name.Schema), Name: strings.ToLower(name.Name)}
 		}
-		if err := t.read(ctx, q); err != nil {
-			return fmt.Errorf("table %s: %w", name, err)
+		if name.Schema != "" { // without one it is judged as it is
+			if err := t.read(ctx, q); err != nil {
+				return fmt.Errorf("table %s: %w", name, err)
+			}
 		}
 		missing = missing || t.kind == ""
 		c.tables = append(c.tables, t)
@@ -86,7 +88,7 @@ const readTries = 5
 // read reads the table until its definition is the same before and after.
 func (t *tableFacts) read(ctx context.Context, q queryer) error {
 	for range readTries {
-		if err := t.readOnce(ctx, q); err != nil || t.kind == "" || t.denied != "" {
+		if err := t.readOnce(ctx, q); err != nil || t.kind != kindTable || t.denied != "" {
 			return err
 		}
 		after, err := readDefinition(ctx, q, t.stored)
@@ -103,8 +105,8 @@ func (t *tableFacts) read(ctx context.Context, q queryer) error {
 
 func (t *tableFacts) readOnce(ctx context.Context, q queryer) error {
 	t.kind, t.denied, t.columns, t.details, t.indexes, t.unknown, t.key = "", "", nil, nil, nil, nil, nil
-	if err := t.readKind(ctx, q); err != nil {
-		return err
+	if err := t.readKind(ctx, q); err != nil || t.kind != "" && t.kind != kindTable {
+		return err // the definition of a view takes another right, and is of no use
 	}
 	definition, err := readDefinition(ctx, q, t.stored)
 	switch {
