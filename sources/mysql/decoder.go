@@ -24,6 +24,8 @@ type decoder struct {
 	passed map[uint32]bool
 	// from is where emitting begins, if there are no GTIDs.
 	from place
+	// rereading says that reading began further back than emitting.
+	rereading bool
 	// group is what is being read.
 	group group
 	xa    prepared
@@ -48,6 +50,8 @@ type decoder struct {
 	values         valueSlab
 	scratch        []byte
 	oldKey, newKey [][]byte
+	// differing are the columns of which the last image had a difference.
+	differing []int
 }
 
 // group is one group of events: a transaction, or a statement outside of any.
@@ -99,7 +103,8 @@ const (
 
 func newDecoder(cfg Config, from token, b *binder) *decoder {
 	d := &decoder{
-		binder: b, partRows: cfg.PartRows, partBytes: cfg.PartBytes, token: from, from: from.place,
+		rereading: from.again != "",
+		binder:    b, partRows: cfg.PartRows, partBytes: cfg.PartBytes, token: from, from: from.place,
 		at: from.place, boundary: from.place, passed: make(map[uint32]bool),
 	}
 	d.xa.limit = cfg.XABytes
@@ -142,7 +147,7 @@ func (d *decoder) dispatch(h *eventHeader, body []byte, start place) error {
 	switch h.kind {
 	case eventWriteRows, eventUpdateRows, eventDeleteRows, eventWriteRowsV1, eventUpdateRowsV1, eventDeleteRowsV1,
 		eventPartialUpdate, eventMariaWriteCompressed, eventMariaUpdateCompressed, eventMariaDeleteCompressed:
-		if d.group.skip && d.group.xid == "" && !d.group.prepares() {
+		if d.group.skip && !d.group.prepares() {
 			return nil
 		}
 		return d.rows(h.kind, body)

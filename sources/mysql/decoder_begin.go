@@ -65,17 +65,29 @@ func (d *decoder) beginNamed(g group) error {
 
 // Flags of MariaDB's GTID event.
 const (
-	mariaStandalone = 0x01
+	mariaStandalone  = 0x01
+	mariaGroupCommit = 0x02
+	mariaPreparedXA  = 0x40
 )
 
 // beginMariaDB begins the group of MariaDB's GTID event, which stands for the BEGIN
-// as well: sequence, domain, flags.
+// or XA START as well: sequence, domain, flags, and what the flags announce.
 func (d *decoder) beginMariaDB(h *eventHeader, body []byte, start place) error {
 	w := &wire{b: body}
 	g := group{start: start, at: time.Unix(int64(h.timestamp), 0).UTC(), named: true}
 	g.gtid = mariaGTID{server: h.server}
 	g.gtid.sequence, g.gtid.domain = w.uint64(), w.uint32()
-	g.begun = w.uint8()&mariaStandalone == 0
+	flags := w.uint8()
+	g.begun = flags&mariaStandalone == 0
+	if flags&mariaPreparedXA != 0 {
+		if flags&mariaGroupCommit != 0 {
+			w.take(8)
+		}
+		format, gtrid, bqual := w.uint32(), int(w.uint8()), int(w.uint8())
+		if data := w.take(gtrid + bqual); !w.bad {
+			g.xid = fmt.Sprintf("%x,%x,%d", data[:gtrid], data[gtrid:], int32(format)) //nolint:gosec // it is signed
+		}
+	}
 	if w.bad {
 		return errShort
 	}
@@ -86,7 +98,7 @@ func (d *decoder) beginMariaDB(h *eventHeader, body []byte, start place) error {
 	// Reading from further back, everything up to the last GTID that was emitted in
 	// the domain was emitted.
 	if last, ok := d.token.state.get(g.gtid.domain); ok && !d.passed[g.gtid.domain] {
-		g.skip = d.token.again != ""
+		g.skip = d.rereading
 		if g.gtid == last {
 			d.passed[g.gtid.domain] = true
 		}

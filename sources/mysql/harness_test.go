@@ -3,6 +3,7 @@ package mysql_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -94,7 +95,7 @@ func (d *database) session(statements ...string) {
 	}
 	defer func() {
 		// What was set must not be met by others.
-		_ = conn.Raw(func(any) error { return errors.New("spoilt") })
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 		_ = conn.Close()
 	}()
 	for _, s := range statements {

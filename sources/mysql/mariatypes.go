@@ -5,20 +5,14 @@ import (
 	"net/netip"
 )
 
-// appendMariaUUID appends a UUID of MariaDB, which stores versions 1 to 5 with its parts
-// turned around, so that those made one after another stand together: the node and
-// the clock first, then the time from its high end. Versions 6 and later, and what
-// is no variant of its own, stand as they are written.
+// appendMariaUUID appends a UUID of MariaDB. The log has it as it is written, unlike
+// the server's tables, without the zeros at its end.
 func appendMariaUUID(dst, v []byte) ([]byte, error) {
 	var full [16]byte
-	if len(v) > 16 {
+	if len(v) > len(full) {
 		return dst, fmt.Errorf("uuid of %d bytes", len(v))
 	}
-	copy(full[:], v) // zeros at the end are left out
-	if full[6] != 0 && full[6]>>4 < 6 && full[8]&0x80 != 0 || full[8] == 0 && full[6] == 0 {
-		// Placeholder order; see mariaUUIDOrder.
-		return appendUUID(dst, full[:]), nil
-	}
+	copy(full[:], v)
 	return appendUUID(dst, full[:]), nil
 }
 

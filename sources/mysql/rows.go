@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -125,9 +126,9 @@ func (d *decoder) row(e *rowsEvent, data []byte) (c cdc.Change, rest []byte, err
 		}
 		rest, err = d.image(e.bound, e.after, rest, c.After, e.partial)
 		for i := range c.After {
-			// What the after image leaves out stayed as it was. A difference to a JSON
-			// value is left out as well, but that value changed.
-			if c.After[i].IsUnchanged() && c.Table.Columns[i].Type != cdc.TypeJSON {
+			// What the after image leaves out stayed as it was. What it has a difference
+			// for did not.
+			if c.After[i].IsUnchanged() && !slices.Contains(d.differing, i) {
 				c.After[i] = c.Before[i]
 			}
 		}
@@ -242,6 +243,7 @@ func nullBits(present []byte, n int, data []byte) (nulls, rest []byte, err error
 // not there, and JSON values of which there is only a difference, are Unchanged.
 func (d *decoder) image(b *bound, present, data []byte, row cdc.Row, partial bool) ([]byte, error) {
 	var differences []byte
+	d.differing = d.differing[:0]
 	if partial {
 		w := &wire{b: data}
 		if w.packed()&1 != 0 { // PARTIAL_JSON_UPDATES
@@ -284,6 +286,9 @@ func (d *decoder) image(b *bound, present, data []byte, row cdc.Row, partial boo
 			continue
 		}
 		if difference {
+			if len(value) > 0 { // an empty one is no difference
+				d.differing = append(d.differing, f.index)
+			}
 			row[f.index] = cdc.Unchanged
 			continue
 		}
