@@ -1,6 +1,7 @@
 package endtoend_test
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -36,8 +37,13 @@ type crashLoop struct {
 // the store and the cache.
 func TestCrashLoop(t *testing.T) {
 	t.Parallel()
+	crashAtEveryFailpoint(t, newSystem(t, false))
+}
+
+func crashAtEveryFailpoint(t *testing.T, s *system) {
+	t.Helper()
 	rng := random(t)
-	l := newCrashLoop(t, newSystem(t, false), rng)
+	l := newCrashLoop(t, s, rng)
 	points := failpoints(t)
 	rng.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 	n := *rounds
@@ -59,6 +65,12 @@ func TestCrashLoop(t *testing.T) {
 		}
 	}
 	l.end()
+}
+
+// TestCrashLoopWithMariaDB is TestCrashLoop with a source on MariaDB.
+func TestCrashLoopWithMariaDB(t *testing.T) {
+	t.Parallel()
+	crashAtEveryFailpoint(t, newMariaDBSystem(t, false))
 }
 
 // TestCrashLoopWithExternalNATS crashes the NATS server as well.
@@ -140,9 +152,7 @@ func (l *crashLoop) cause(fault string, w *workload) {
 			err = l.s.redis.Flush(ctx)
 		}
 	case "kill source":
-		if err = l.s.erp.Stop(ctx, privateserver.Immediate); err == nil {
-			err = l.s.erp.Start(ctx)
-		}
+		err = l.s.crashSource(ctx)
 	case "kill nats":
 		l.s.nats.kill()
 		l.s.nats.start(l.t)
@@ -154,6 +164,18 @@ func (l *crashLoop) cause(fault string, w *workload) {
 	if err != nil {
 		l.t.Fatalf("%s: %v", fault, err)
 	}
+}
+
+// crashSource crashes the source's server and starts it again.
+func (s *system) crashSource(ctx context.Context) error {
+	if s.mariadb != nil {
+		s.mariadb.Kill()
+		return s.mariadb.Start(ctx)
+	}
+	if err := s.erp.Stop(ctx, privateserver.Immediate); err != nil {
+		return err
+	}
+	return s.erp.Start(ctx)
 }
 
 // restart crashes the daemon and starts it again, with more environment.

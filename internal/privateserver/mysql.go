@@ -111,7 +111,7 @@ func (m *MySQL) Start(ctx context.Context) error {
 	settings := map[string]string{
 		"bind-address": "127.0.0.1", "port": strconv.Itoa(m.Port()), "datadir": m.dataDir(), "socket": m.socket(),
 		"pid-file": filepath.Join(m.options.Dir, "mysql.pid"), "skip-name-resolve": "", "server-id": "1",
-		"tmpdir": m.options.Dir, // a server that starts removes what looks like its own from a shared one
+		"tmpdir":  m.options.Dir, // a server that starts removes what looks like its own from a shared one
 		"log-bin": "binlog", "binlog-format": "ROW", "binlog-row-image": "FULL", "binlog-row-metadata": "FULL",
 		// What is committed is written, so that it survives a kill, but not synced.
 		"innodb-flush-log-at-trx-commit": "2", "sync-binlog": "0",
