@@ -35,7 +35,16 @@ func (s *Source) preflight(ctx context.Context, q queryer) (map[cdc.TableName]*d
 		return nil, err
 	}
 	c.cascades = s.cfg.Cascades
-	return c.descriptions(aboutStreaming)
+	descriptions, err := c.descriptions(aboutStreaming)
+	if err != nil || c.logsCascades || c.cascades != CascadesVerify {
+		return descriptions, err
+	}
+	children, err := c.readChildren(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	s.cascades.learn(children)
+	return descriptions, nil
 }
 
 // descriptions returns what is known of the tables, unless something up to the

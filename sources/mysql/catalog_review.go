@@ -139,11 +139,7 @@ func (c *catalog) reviewCascades(r *review, t *tableFacts) {
 	var acting []string
 	for _, f := range t.foreign {
 		if actions := f.changes(); actions != "" {
-			parent := f.parent
-			if parent.Schema == "" {
-				parent.Schema = t.stored.Schema
-			}
-			acting = append(acting, fmt.Sprintf("%s (%s of %s)", quoteName(f.name), actions, parent))
+			acting = append(acting, fmt.Sprintf("%s (%s of %s)", quoteName(f.name), actions, f.parentOf(t.stored)))
 		}
 	}
 	requirement := "foreign keys of " + t.object()

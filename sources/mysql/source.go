@@ -24,8 +24,11 @@ type Source struct {
 	delivered delivered
 	nudge     nudge
 	tables    tableVersions
+	ring      ring
 	// reads is what chunks need.
 	reads chunkReads
+	// cascades knows what foreign keys do to captured tables unlogged.
+	cascades cascades
 
 	mu     sync.Mutex
 	wanted cdc.Wanted
