@@ -44,7 +44,7 @@ func crashAtEveryFailpoint(t *testing.T, s *system) {
 	t.Helper()
 	rng := random(t)
 	l := newCrashLoop(t, s, rng)
-	points := failpoints(t)
+	points := failpoints(t, l.s)
 	rng.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 	n := *rounds
 	if testing.Short() {
@@ -59,7 +59,7 @@ func crashAtEveryFailpoint(t *testing.T, s *system) {
 		}
 		l.round(i, l.faults[rng.IntN(len(l.faults))])
 	}
-	for _, name := range failpoints(t) {
+	for _, name := range failpoints(t, s) {
 		if l.hit[name] == 0 {
 			t.Errorf("the failpoint %s was never hit", name)
 		}
@@ -79,7 +79,7 @@ func TestCrashLoopWithExternalNATS(t *testing.T) {
 	rng := random(t)
 	l := newCrashLoop(t, newSystem(t, true), rng)
 	l.faults = append(l.faults, "kill nats", "kill nats", "kill nats")
-	points := failpoints(t)
+	points := failpoints(t, l.s)
 	n := *rounds / 3
 	if testing.Short() {
 		n = min(n, 6)
@@ -235,13 +235,18 @@ func (l *crashLoop) end() {
 	l.t.Logf("%d transactions, crashes at failpoints: %v", len(l.committed), l.hit)
 }
 
-// failpoints lists the failpoints of the tree, sorted.
-func failpoints(t *testing.T) []string {
+// failpoints lists the failpoints of the tree that s can come by, sorted.
+func failpoints(t *testing.T, s *system) []string {
 	t.Helper()
+	otherSource := filepath.Join("sources", "mysql")
+	if s.mariadb != nil {
+		otherSource = filepath.Join("sources", "postgres")
+	}
 	call := regexp.MustCompile(`failpoint\.Hit\("([^"]+)"\)`)
 	found := make(map[string]bool)
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			strings.Contains(path, otherSource) {
 			return err
 		}
 		text, err := os.ReadFile(path)
