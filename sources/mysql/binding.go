@@ -16,6 +16,9 @@ type bound struct {
 	// table is nil for a table that nobody wants.
 	table  *cdc.Table
 	fields []field
+	// children are captured tables that the server may change along with this one
+	// without saying so.
+	children []cdc.TableName
 	// jsons is the number of columns that are JSON.
 	jsons int
 	// problem says why changes of the table cannot be used. It is reported with
@@ -32,6 +35,9 @@ type lookup interface {
 	collation(id int) (string, error)
 	// describe returns a table as the catalog has it now, nil if it is not there.
 	describe(table cdc.TableName) (*description, error)
+	// altered reports whether the log has, behind a place, anything that may have
+	// changed the definition of a table.
+	altered(table cdc.TableName, from place) (bool, error)
 }
 
 // binder binds the table maps of one stream to the wanted tables. It is used by
@@ -46,9 +52,12 @@ type binder struct {
 	folded  bool
 	catalog map[cdc.TableName]*description
 	// stale are the tables whose definition changed since the catalog was read.
-	stale  map[cdc.TableName]bool
-	lookup lookup
-	byID   map[uint64]*bound
+	stale map[cdc.TableName]bool
+	// trusted are the tables of which the catalog may be used for changes that do
+	// not name their columns.
+	trusted map[cdc.TableName]bool
+	lookup  lookup
+	byID    map[uint64]*bound
 	// latest is the newest version of each wanted table.
 	latest map[cdc.TableName]*cdc.Table
 }
@@ -101,7 +110,7 @@ func (b *binder) bind(id uint64, raw []byte) error {
 	if len(b.byID) >= maxBound {
 		clear(b.byID)
 	}
-	bound := &bound{raw: bytes.Clone(raw)}
+	bound := &bound{raw: bytes.Clone(raw), children: b.source.cascades.of(name)}
 	b.byID[id] = bound
 	wanted, ok := b.want(name)
 	if !ok {
@@ -128,8 +137,13 @@ func (b *binder) describe(bound *bound, name cdc.TableName, m *tableMap) error {
 		bound.problem = &cdc.SetupError{Object: "table " + name.String(), Problem: fmt.Sprintf(format, args...)}
 	}
 	d := &description{name: name, columns: make([]column, len(m.fields))}
-	if !m.named && (known == nil || len(known.columns) != len(m.fields)) {
+	switch {
+	case m.named:
+	case known == nil || len(known.columns) != len(m.fields):
 		bound.problem = unnamed(name, "its changes have another number of columns than the table")
+		return nil
+	case !b.trusted[name]:
+		bound.problem = unnamed(name, "its definition may have been changed after its changes were made")
 		return nil
 	}
 	for i := range m.fields {
@@ -172,7 +186,7 @@ func (b *binder) describe(bound *bound, name cdc.TableName, m *tableMap) error {
 func unnamed(name cdc.TableName, problem string) error {
 	return &cdc.GapError{
 		Reason: cdc.GapSkipped,
-		Detail: fmt.Sprintf("table %s: %s, and the binary log does not name them: they were made before its definition was changed",
+		Detail: fmt.Sprintf("table %s: %s, and the binary log does not name the columns",
 			name, problem),
 		Fix: "SET GLOBAL binlog_row_metadata = FULL on the server, so that changes name their columns; " + reloadFix,
 	}

@@ -34,6 +34,9 @@ func (s *Source) Complete(ctx context.Context, t *cdc.Transaction, rows []*cdc.N
 		for n < len(rows) && n < completeRows && rows[n].Table == rows[0].Table {
 			n++
 		}
+		if s.ring.size > 0 { // t may have been read in part
+			m.ring = append(m.ring, ringRow{table: rows[0].Table.Name, key: keyOf(rows[0].Table, rows[0].After)})
+		}
 		if err := s.completeBatch(ctx, m, rows[:n]); err != nil {
 			return fmt.Errorf("complete rows of table %s: %w", rows[0].Table.Name, err)
 		}
@@ -64,7 +67,7 @@ func (s *Source) markAfter(t *cdc.Transaction) (*mark, error) {
 	if resume.place.compare(start) <= 0 {
 		resume.place = place{start.file, start.pos + 1}
 	}
-	return &mark{token: resume, xa: s.delivered.undecided()}, nil
+	return &mark{token: resume, xa: s.delivered.undecided(), ring: s.ring.locked()}, nil
 }
 
 // completeBatch completes rows of one Table.

@@ -50,6 +50,8 @@ type decoder struct {
 	values         valueSlab
 	scratch        []byte
 	oldKey, newKey [][]byte
+	// doubts are captured tables that the server may have changed without saying so.
+	doubts []cdc.TableName
 	// differing are the columns of which the last image had a difference.
 	differing []int
 }
@@ -147,7 +149,7 @@ func (d *decoder) dispatch(h *eventHeader, body []byte, start place) error {
 	switch h.kind {
 	case eventWriteRows, eventUpdateRows, eventDeleteRows, eventWriteRowsV1, eventUpdateRowsV1, eventDeleteRowsV1,
 		eventPartialUpdate, eventMariaWriteCompressed, eventMariaUpdateCompressed, eventMariaDeleteCompressed:
-		if d.group.skip && !d.group.prepares() {
+		if d.group.skip && !d.group.prepares() && d.binder.source.ring.size == 0 {
 			return nil
 		}
 		return d.rows(h.kind, body)
@@ -227,19 +229,37 @@ func (d *decoder) finish() error {
 	if !d.group.open {
 		return fmt.Errorf("a commit outside a transaction at %s", d.at)
 	}
+	d.passRing()
 	d.close()
 	if d.group.skip {
 		d.drop()
 		return nil
 	}
 	d.lag = time.Since(d.group.at)
-	if d.part > 0 || len(d.changes) > 0 {
+	switch {
+	case d.part > 0 || len(d.changes) > 0:
 		d.flush(true)
 		d.progress = false
-	} else {
+	case len(d.doubts) > 0:
+		d.flushProgress(true)
+	default:
 		d.progress = true
 	}
 	return nil
+}
+
+// passRing notes the group and a row that it changed.
+func (d *decoder) passRing() {
+	r := &d.binder.source.ring
+	if r.size == 0 {
+		return
+	}
+	var last *cdc.Change
+	if n := len(d.changes); n > 0 {
+		last = &d.changes[n-1]
+	}
+	r.passed(d.group.start, last)
+	d.readAgain()
 }
 
 // close notes the group's GTID and place in the token.
@@ -312,7 +332,11 @@ func (d *decoder) flush(last bool) {
 
 func (d *decoder) deliver(t *cdc.Transaction, bytes int) {
 	bytes += transactionBytes
-	d.ready = append(d.ready, delivery{t, bytes})
+	item := delivery{transaction: t, bytes: bytes}
+	if t.Last && !d.group.open {
+		item.doubts, d.doubts = d.doubts, nil
+	}
+	d.ready = append(d.ready, item)
 	d.readyBytes += bytes
 	failpoint.Hit("source.decoded")
 }
@@ -336,7 +360,11 @@ func (d *decoder) add(c cdc.Change) error {
 		return d.xa.room(d.group.xid, d.bytes)
 	}
 	if n := len(d.changes); n > 0 && (n >= d.partRows || d.bytes >= d.partBytes) {
-		d.flush(false)
+		if d.group.skip {
+			d.drop()
+		} else {
+			d.flush(false)
+		}
 	}
 	d.changes = append(d.changes, c)
 	d.bytes += changeSize(&c)

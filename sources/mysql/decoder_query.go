@@ -160,14 +160,29 @@ func (d *decoder) define(s *statement) error {
 	case verbDefine:
 		if len(s.tables) > 0 {
 			if name, ok := d.binder.want(s.tables[0]); ok {
-				d.binder.altered(name)
+				return d.altered(name)
 			}
 		}
 	case verbUnknown:
 		for name := range d.binder.wanted {
-			d.binder.altered(name)
+			if err := d.altered(name); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
+}
+
+// altered notes that the definition of a table was changed by the statement that was just read.
+func (d *decoder) altered(name cdc.TableName) error {
+	d.binder.altered(name)
+	if d.token.schema == "" {
+		return nil
+	}
+	if err := d.binder.redefine(name, d.at); err != nil {
+		return err
+	}
+	d.token.schema = digests(d.binder.catalog)
 	return nil
 }
 
@@ -189,7 +204,9 @@ func (d *decoder) empty(t cdc.TableName, altered bool) error {
 	}
 	table := d.binder.latest[name]
 	if altered {
-		d.binder.altered(name)
+		if err := d.altered(name); err != nil {
+			return err
+		}
 	}
 	if table == nil {
 		return nil // it was not there when Tail began, and no change of it came since

@@ -22,7 +22,7 @@ type facts struct {
 func readFacts(ctx context.Context, q queryer) (facts, error) {
 	rows, err := q.QueryContext(ctx, `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_id', 'server_uuid',
 		'log_bin', 'binlog_format', 'gtid_mode', 'gtid_executed', 'gtid_purged', 'gtid_binlog_state', 'lower_case_table_names',
-		'binlog_row_metadata', 'binlog_order_commits', 'max_connections')`)
+		'binlog_row_metadata', 'binlog_order_commits', 'max_connections', 'replica_parallel_workers', 'slave_parallel_workers')`)
 	if err != nil {
 		return facts{}, fmt.Errorf("identify the server: %w", err)
 	}

@@ -61,7 +61,9 @@ func (f *field) layout() error {
 	default:
 		return fmt.Errorf("field of unknown type %d", f.kind)
 	}
-	if f.fixed > 64 || f.fixed < 0 || f.meta < 0 {
+	temporal := f.kind == fieldTime2 || f.kind == fieldTimestamp2 || f.kind == fieldDateTime2
+	number := f.kind == fieldBit || f.kind == fieldEnum || f.kind == fieldSet
+	if f.fixed > 64 || f.fixed < 0 || f.meta < 0 || temporal && f.meta > 6 || number && (f.fixed < 1 || f.fixed > 8) {
 		return fmt.Errorf("field of type %d with metadata %d", f.kind, f.meta)
 	}
 	return nil

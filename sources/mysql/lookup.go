@@ -16,6 +16,7 @@ type serverLookup struct {
 	ctx        context.Context //nolint:containedctx // of the stream that asks
 	conn       *sql.Conn
 	source     *Source
+	placeQuery string
 	charsets   map[string]*charset
 	collations map[int]string
 }

@@ -15,6 +15,9 @@ type mark struct {
 	token token
 	// xa are the XA transactions that were delivered and may still be invisible.
 	xa []string
+	// ring are rows that are locked until everything that was delivered is visible,
+	// of a MySQL without GTIDs.
+	ring []ringRow
 }
 
 // delivered is what was emitted. Safe for concurrent use.
@@ -72,7 +75,7 @@ func (s *Source) Mark() backfill.Mark {
 	if err != nil {
 		return &mark{} // nothing was emitted yet
 	}
-	return &mark{token: t, xa: s.delivered.undecided()}
+	return &mark{token: t, xa: s.delivered.undecided(), ring: s.ring.locked()}
 }
 
 func (d *delivered) undecided() []string {

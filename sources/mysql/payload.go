@@ -74,8 +74,12 @@ func (d *decoder) inner(r io.Reader) error {
 		if h.size < eventHeaderBytes || h.size > maxPayloadEvent {
 			return fmt.Errorf("transaction payload: event of %d bytes", h.size)
 		}
-		body := make([]byte, h.size-eventHeaderBytes)
-		if _, err := io.ReadFull(r, body); err != nil {
+		n := int64(h.size - eventHeaderBytes)
+		body, err := io.ReadAll(io.LimitReader(r, n)) // it grows with what is there
+		if err == nil && int64(len(body)) < n {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
 			return fmt.Errorf("transaction payload: %w", err)
 		}
 		if err := d.dispatch(&h, body, d.group.start); err != nil {

@@ -90,4 +90,6 @@ func signal(c chan<- struct{}) {
 type delivery struct {
 	transaction *cdc.Transaction
 	bytes       int
+	// doubts are captured tables that the transaction may have changed without saying so.
+	doubts []cdc.TableName
 }

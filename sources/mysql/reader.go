@@ -90,5 +90,5 @@ func (r *reader) arrive(to place) {
 		r.wanted = &to
 		return
 	}
-	r.queue.put([]delivery{{&cdc.Transaction{Last: true, Resume: r.token}, transactionBytes}}, transactionBytes)
+	r.queue.put([]delivery{{transaction: &cdc.Transaction{Last: true, Resume: r.token}, bytes: transactionBytes}}, transactionBytes)
 }

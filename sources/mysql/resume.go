@@ -26,6 +26,7 @@ func (o *opened) continuity(ctx context.Context) error {
 			Fix: "SET GLOBAL gtid_mode = ON (by way of ON_PERMISSIVE), or load the tables anew",
 		}
 	}
+	o.asOf = from.place
 	var err error
 	if now.flavor == flavorMariaDB {
 		err = o.continuityOfMariaDB(ctx)
@@ -108,6 +109,7 @@ func (o *opened) continuityOfMariaDB(context.Context) error {
 
 // continuityByPlace looks for the file and the offset that we read up to.
 func (o *opened) continuityByPlace(ctx context.Context) error {
+	o.asOf = o.from.place
 	if o.from.server != o.facts.server {
 		return o.replaced("without GTIDs no other server can take its place")
 	}

@@ -40,10 +40,17 @@ func (d *decoder) rows(kind uint8, body []byte) error {
 		return fmt.Errorf("rows: %w", errShort)
 	case !ok:
 		return fmt.Errorf("%w: number %d", errUnknownTable, id)
+	}
+	if len(bound.children) > 0 && !isInsert(kind) {
+		d.doubt(bound.children)
+	}
+	switch {
+	case bound.problem == nil && bound.table == nil:
+		return nil
+	case bound.problem != nil && d.group.skip && !d.group.prepares():
+		return nil
 	case bound.problem != nil:
 		return bound.problem
-	case bound.table == nil:
-		return nil
 	}
 	e := rowsEvent{bound: bound}
 	if err := e.head(kind, w); err != nil {
@@ -67,6 +74,22 @@ func (d *decoder) rows(kind uint8, body []byte) error {
 		}
 	}
 	return nil
+}
+
+func isInsert(kind uint8) bool {
+	return kind == eventWriteRows || kind == eventWriteRowsV1 || kind == eventMariaWriteCompressed
+}
+
+// doubt notes captured tables that the group may have changed without saying so.
+func (d *decoder) doubt(children []cdc.TableName) {
+	if d.group.skip {
+		return
+	}
+	for _, name := range children {
+		if !slices.Contains(d.doubts, name) {
+			d.doubts = append(d.doubts, name)
+		}
+	}
 }
 
 // head takes what precedes the rows.

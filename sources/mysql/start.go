@@ -19,10 +19,14 @@ type opened struct {
 	facts         facts
 	from          token
 	// first says that from is the first token of the source.
-	first      bool
+	first bool
+	// asOf is the place up to which nothing matters to what the catalog says.
+	asOf       place
 	folded     bool
 	placeQuery string
 	catalog    map[cdc.TableName]*description
+	lookup     *serverLookup
+	binder     *binder
 }
 
 // begin connects, and makes sure that everything after from can be delivered. The
@@ -102,9 +106,12 @@ func (o *opened) firstToken(ctx context.Context) (t token, err error) {
 	}
 	at, err := readPlace(ctx, o.conn, o.placeQuery)
 	if err != nil || !t.byGTID {
-		t.place = at
+		t.place, o.asOf = at, at
+		// What may be invisible is in this file: see ring.
+		t.again = place{at.file, binlogStart}.String()
 		return t, err
 	}
+	o.asOf = at
 	// A commit enters gtid_executed when it is visible. What the file has before its
 	// end may not be; what older files have is.
 	t.place = place{at.file, binlogStart}
@@ -126,7 +133,7 @@ func (o *opened) snapshotToken(ctx context.Context, t *token) error {
 	if err != nil {
 		return err
 	}
-	t.place = at
+	t.place, o.asOf = at, at
 	var gtids sql.NullString
 	if err := o.conn.QueryRowContext(ctx, "SELECT BINLOG_GTID_POS(?, ?)", at.file, at.pos).Scan(&gtids); err != nil {
 		return fmt.Errorf("read the GTID position of %s: %w", at, err)
@@ -189,6 +196,34 @@ func readSnapshotPlace(ctx context.Context, conn *sql.Conn) (p place, err error)
 	}
 	return p, nil
 }
+
+// definitions tells the binder which definitions of the catalog changes may be read by.
+func (o *opened) definitions() error {
+	b := o.binder
+	b.trust(o.from.schema)
+	if !o.facts.named() && o.from.schema == "" {
+		o.from.schema = unnamedSchema
+	}
+	if o.facts.named() {
+		return nil
+	}
+	// The catalog was read after the first token's place, and that of a later Tail may
+	// have tables of which the token knows nothing.
+	for name, trusted := range b.trusted {
+		if trusted && !o.first {
+			continue
+		}
+		altered, err := b.lookup.altered(name, o.asOf)
+		if err != nil {
+			return err
+		}
+		b.trusted[name] = b.catalog[name] != nil && !altered
+	}
+	return nil
+}
+
+// unnamedSchema stands for the digests of no table.
+const unnamedSchema = "-"
 
 // hangUp ends the replication session: its thread would notice that we have gone
 // only when it next has something to send.

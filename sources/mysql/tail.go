@@ -33,7 +33,16 @@ func (s *Source) Tail(ctx context.Context, from cdc.Resume, emit cdc.EmitFunc) e
 	if err != nil {
 		return orCause(ctx, err)
 	}
+	if o.first && !o.facts.named() {
+		o.from.schema = digests(o.catalog)
+	}
+	o.lookup = &serverLookup{ctx: ctx, conn: o.lookups, source: s, placeQuery: o.placeQuery}
+	o.binder = newBinder(s, o.from.server.flavor, s.wantedNow(), o.folded, o.catalog, o.lookup)
+	if err := o.definitions(); err != nil {
+		return orCause(ctx, err)
+	}
 	s.delivered.set(o.from.resume())
+	s.ring.reset(o.facts.ringSize(&o.from))
 	if o.first {
 		if err := emit(ctx, &cdc.Transaction{Last: true, Resume: o.from.resume()}); err != nil {
 			return err
@@ -55,10 +64,10 @@ func (s *Source) follow(ctx context.Context, o *opened, emit cdc.EmitFunc) error
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	group, ctx := errgroup.WithContext(ctx)
-	lookups := &serverLookup{ctx: ctx, conn: o.lookups, source: s}
+	o.lookup.ctx = ctx
 	r := &reader{
 		ctx: ctx, metrics: s.metrics, queue: newQueue(s.cfg.QueueBytes), nextTick: time.Now().Add(tickInterval),
-		decoder: newDecoder(s.cfg, o.from, newBinder(s, o.from.server.flavor, s.wantedNow(), o.folded, o.catalog, lookups)),
+		decoder: newDecoder(s.cfg, o.from, o.binder),
 	}
 	st := &stream{cfg: s.cfg, event: r.event, idle: r.idle}
 	wake := make(chan struct{}, 1)
@@ -91,6 +100,9 @@ func (s *Source) deliver(ctx context.Context, q *queue, emit cdc.EmitFunc) error
 				return err
 			}
 			failpoint.Hit("source.emitted")
+			if len(d.doubts) > 0 {
+				s.cascades.doubt(d.doubts)
+			}
 			q.finish(d)
 			s.metrics.changes.Add(float64(changes))
 			if whole {

@@ -128,10 +128,19 @@ func (d *decoder) commitHeld(changes []cdc.Change) error {
 // readAgain sets from where the token reads again.
 func (d *decoder) readAgain() {
 	d.token.again = ""
+	oldest, ringed := d.binder.source.ring.oldest()
+	if ringed {
+		d.token.again = oldest.String()
+	}
 	if len(d.xa.order) == 0 {
 		return
 	}
 	if !d.token.byGTID || d.token.server.flavor == flavorMariaDB {
+		if again := d.xa.byXID[d.xa.order[0]].again; ringed {
+			if p, err := parsePlace(again); err == nil && oldest.compare(p) < 0 {
+				return // the ring begins before
+			}
+		}
 		d.token.again = d.xa.byXID[d.xa.order[0]].again // the oldest
 		return
 	}
