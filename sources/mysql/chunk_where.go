@@ -23,7 +23,7 @@ func (w *whereSQL) condition(c *cdc.Condition) error {
 	if err != nil {
 		return err
 	}
-	w.sql.WriteString(quoteName(c.Column))
+	w.sql.WriteString(tested(column))
 	switch c.Op {
 	case cdc.ConditionNull:
 		w.sql.WriteString(" IS NULL")
@@ -44,6 +44,16 @@ func (w *whereSQL) condition(c *cdc.Condition) error {
 	}
 	w.sql.WriteString(" " + operator + " ")
 	return w.literal(column, c.Values[0])
+}
+
+// tested returns the column as it is compared: text by its characters, whatever
+// its character set and collation, as mappings compare it. A literal that the
+// column's character set lacks is then another text, and no error.
+func tested(c *column) string {
+	if c.kind == kindText || c.kind == kindEnum || c.kind == kindSet {
+		return "CONVERT(" + quoteName(c.name) + " USING utf8mb4) COLLATE utf8mb4_bin"
+	}
+	return quoteName(c.name)
 }
 
 func (w *whereSQL) joined(c *cdc.Condition) error {
@@ -94,7 +104,7 @@ func (w *whereSQL) list(column *column, values []cdc.Literal) error {
 }
 
 // literal writes a parameter. A number is compared as one, whatever numeric type
-// the column has; what a text means, the column's type and collation decide.
+// the column has; what a text means, the column's type decides.
 func (w *whereSQL) literal(column *column, l cdc.Literal) error {
 	wanted, placeholder := cdc.TypeText, "?"
 	switch column.family() {
