@@ -70,7 +70,11 @@ func (a *reading) run(ctx context.Context) (chunk *backfill.Chunk, err error) {
 	if err := a.sameServer(); err != nil {
 		return nil, err
 	}
-	if err := a.awaitMark(ctx); err != nil {
+	await := (*reading).awaitMark
+	if a.source.reads.await != nil {
+		await = a.source.reads.await
+	}
+	if err := await(a, ctx); err != nil {
 		return nil, err
 	}
 	err = errStalePlan

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tailstock/connector/cdc"
 )
 
 // invisibleError is returned when what the stream has delivered is not visible
@@ -26,7 +28,11 @@ func (a *reading) awaitMark(ctx context.Context) error {
 	if t := &a.mark.token; t.byGTID && t.server.flavor == flavorMySQL {
 		return a.awaitExecuted(ctx)
 	}
-	return a.awaitCommitted(ctx)
+	err := a.awaitCommitted(ctx)
+	if errors.Is(err, errNoCommitted) && !a.mark.token.byGTID {
+		return a.awaitRows(ctx)
+	}
+	return err
 }
 
 // awaitExecuted compares with the transactions that MySQL has executed: one is
@@ -75,6 +81,8 @@ func (a *reading) awaitCommitted(ctx context.Context) error {
 	return nil
 }
 
+var errNoCommitted = errors.New("the server does not tell the place up to which its log is committed")
+
 func (s *readSession) committed(ctx context.Context) (p place, err error) {
 	found := 0
 	err = eachRow(ctx, s, "SHOW STATUS LIKE 'binlog_snapshot_%'", nil, func(rows *sql.Rows) error {
@@ -94,12 +102,86 @@ func (s *readSession) committed(ctx context.Context) (p place, err error) {
 		return nil
 	})
 	if err == nil && (found != 2 || p.file == "") {
-		err = errors.New("the server does not tell the place up to which its log is committed")
+		err = errNoCommitted
 	}
 	if err != nil {
 		return place{}, fmt.Errorf("read binlog_snapshot_position: %w", err)
 	}
 	return p, nil
+}
+
+// awaitRows is for a MySQL without GTIDs, which tells nothing of what is visible: a
+// row that a transaction changed is locked until the storage engine has committed
+// it, so that a locking read of one row of each transaction waits for that. At most
+// one transaction of each session is in the log and not in the engine, and they are
+// the newest, as long as the server commits in the order of its log.
+func (a *reading) awaitRows(ctx context.Context) error {
+	if strings.EqualFold(a.session.facts.vars["binlog_order_commits"], "OFF") {
+		return &cdc.SetupError{
+			Object:  "binlog_order_commits",
+			Problem: "is OFF, and the server has no GTIDs: nothing tells which transactions a read of a table sees",
+			Fix:     "SET GLOBAL binlog_order_commits = ON, or set gtid_mode to ON",
+		}
+	}
+	for _, row := range a.mark.ring {
+		err := a.awaitRow(ctx, row)
+		switch {
+		case errorNumber(err) == errLockWaitTimeout:
+			return &invisibleError{fmt.Sprintf("row %q of table %s", row.key, row.table)}
+		case gone(err):
+		case err != nil:
+			return fmt.Errorf("wait for row %q of table %s: %w", row.key, row.table, err)
+		}
+	}
+	a.source.ring.visible(a.mark.ring)
+	return nil
+}
+
+// visible forgets transactions that proved to be visible.
+func (r *ring) visible(rows []ringRow) {
+	proved := make(map[place]bool, len(rows))
+	for i := range rows {
+		proved[rows[i].start] = true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rows = slices.DeleteFunc(r.rows, func(row ringRow) bool { return proved[row.start] })
+}
+
+// awaitRow waits until nobody holds a row that was changed, at most for as long as
+// the session waits for locks. It holds the row for a moment itself, and no gap
+// where there is none any more: sessions begin with READ COMMITTED.
+func (a *reading) awaitRow(ctx context.Context, row ringRow) error {
+	plan, err := a.source.plan(ctx, a.session, row.table)
+	var setup *cdc.SetupError
+	if errors.As(err, &setup) {
+		// Perhaps it can only not be read in chunks, for want of transactions.
+		plan, err = a.source.newPlan(ctx, a.session, cdc.Wanted{row.table: nil}, aboutReading)
+	}
+	if err != nil {
+		return err
+	}
+	params, err := plan.parameters(row.key)
+	if err != nil {
+		return nil // a key of before the table was altered: the DDL waited for the row
+	}
+	tests := make([]string, len(plan.key))
+	for i := range plan.key {
+		tests[i] = plan.test(i, "=")
+	}
+	query := "SELECT 1 FROM " + plan.fromSQL() + " WHERE " + strings.Join(tests, " AND ") + " LOCK IN SHARE MODE"
+	stmt, err := a.session.prepared(ctx, query)
+	if err != nil {
+		return err
+	}
+	rows, err := stmt.QueryContext(ctx, params...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+	}
+	return rows.Err()
 }
 
 // orderedXA is the version from which MySQL commits XA transactions in the order

@@ -22,6 +22,9 @@ type chunkReads struct {
 	db     *sql.DB
 	idle   []*readSession
 	closed bool
+	// await replaces (*reading).awaitMark if it is not nil: tests prove that what is
+	// not awaited is found.
+	await func(*reading, context.Context) error
 	// generation counts the calls of forget.
 	generation int
 	plans      map[cdc.TableName]*chunkPlan

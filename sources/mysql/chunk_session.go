@@ -101,6 +101,10 @@ func (s *readSession) setUp(ctx context.Context) error {
 	if _, err := s.ExecContext(ctx, "SET SESSION "+settings); err != nil {
 		return err
 	}
+	// Reads of chunks say otherwise for themselves.
+	if _, err := s.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"); err != nil {
+		return err
+	}
 	if s.isMariaDB() || s.facts.version < 8_00_00 {
 		return nil
 	}

@@ -33,7 +33,7 @@ func TestConformance(t *testing.T) {
 
 const conformancePartRows = 50
 
-func conformanceHarness(flavor privateserver.Flavor, settings map[string]string) sourcetest.Harness {
+func conformanceHarness(flavor privateserver.Flavor, settings map[string]string, disturb ...func(testing.TB, *privateserver.MySQL)) sourcetest.Harness {
 	features := sourcetest.Features{StreamsBeforeVisible: true, OmitsLargeValues: settings["binlog-row-image"] == "NOBLOB"}
 	dialect := sourcetest.Dialect{
 		UUID: "uuid", LargeText: "mediumtext",
@@ -57,7 +57,13 @@ func conformanceHarness(flavor privateserver.Flavor, settings map[string]string)
 			for name, value := range settings {
 				options = append(options, testenv.MySQLSetting(name, value))
 			}
-			return conformanceServer(t, testenv.MySQL(t, flavor, options...))
+			server := testenv.MySQL(t, flavor, options...)
+			s := conformanceServer(t, server)
+			for _, f := range disturb {
+				f(t, server)
+				s.Hanging = 1 // whoever rotates the log waits for the first, and the second for that
+			}
+			return s
 		}
 	}
 	return sourcetest.Harness{

@@ -3,6 +3,7 @@ package sourcetest
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"testing"
 
 	"tailstock/connector/backfill"
@@ -100,10 +101,23 @@ func Run(t *testing.T, h Harness) {
 	if h.PartRows < 1 || h.PartRows > 1000 {
 		t.Fatalf("sourcetest: PartRows is %d, want 1 to 1000", h.PartRows)
 	}
-	for _, c := range []struct {
-		name string
-		test func(*testing.T, Harness)
-	}{
+	run(t, h, slices.Concat(streamTests(), loadTests()))
+}
+
+// RunLoads asserts what Run does of tables that are loaded beside the stream: for
+// servers that are set up in other ways.
+func RunLoads(t *testing.T, h Harness) {
+	t.Helper()
+	run(t, h, loadTests())
+}
+
+type namedTest struct {
+	name string
+	test func(*testing.T, Harness)
+}
+
+func streamTests() []namedTest {
+	return []namedTest{
 		{"FirstToken", testFirstToken},
 		{"CommitOrder", testCommitOrder},
 		{"Values", testValues},
@@ -133,10 +147,20 @@ func Run(t *testing.T, h Harness) {
 		{"Workload", testWorkload},
 		{"ChunkValues", testChunkValues},
 		{"ReadKeys", testReadKeys},
+	}
+}
+
+func loadTests() []namedTest {
+	return []namedTest{
 		{"LoadIdle", testLoadIdle},
 		{"LoadInvisible", testLoadInvisible},
 		{"Load", testLoad},
-	} {
+	}
+}
+
+func run(t *testing.T, h Harness, tests []namedTest) {
+	t.Helper()
+	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.test(t, h)
