@@ -35,6 +35,9 @@ type decoder struct {
 	// ready are the decoded transactions to hand on, and readyBytes their size.
 	ready      []delivery
 	readyBytes int
+	// full, if not nil, is called within an event that holds a whole transaction when
+	// much is ready: it takes that, and waits for room.
+	full func() error
 	// lag is the time from the last commit to when it was read.
 	lag time.Duration
 

@@ -85,5 +85,10 @@ func (d *decoder) inner(r io.Reader) error {
 		if err := d.dispatch(&h, body, d.group.start); err != nil {
 			return err
 		}
+		if d.full != nil && d.readyBytes >= handOverBytes {
+			if err := d.full(); err != nil {
+				return err
+			}
+		}
 	}
 }

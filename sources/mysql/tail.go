@@ -69,6 +69,7 @@ func (s *Source) follow(ctx context.Context, o *opened, emit cdc.EmitFunc) error
 		ctx: ctx, metrics: s.metrics, queue: newQueue(s.cfg.QueueBytes), nextTick: time.Now().Add(tickInterval),
 		decoder: newDecoder(s.cfg, o.from, o.binder),
 	}
+	r.decoder.full = r.handOver
 	st := &stream{cfg: s.cfg, event: r.event, idle: r.idle}
 	wake := make(chan struct{}, 1)
 	m := &monitor{cfg: s.cfg, conn: o.conn, reader: r, wake: wake, place: o.placeQuery}
