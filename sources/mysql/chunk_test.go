@@ -1,11 +1,14 @@
 package mysql_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
@@ -318,6 +321,30 @@ func TestChunkFromAnotherServer(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "leads to the mariadb server 2, and the stream comes from the mariadb server 1") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestChunkAwaitsXA reads a table beside an XA transaction whose commit is streamed
+// and hangs before the storage engine has it: its order there is none.
+func TestChunkAwaitsXA(t *testing.T) {
+	t.Parallel()
+	flavors(t, func(t *testing.T, f privateserver.Flavor) {
+		d := newServer(t, f, nil, "CREATE TABLE stock (id int PRIMARY KEY, qty int)", "INSERT INTO stock VALUES (1, 5)")
+		s := d.source(d.config(), "stock: qty")
+		tl := tail(t, s, "").started()
+		d.session("XA START 'a','b',7", "UPDATE stock SET qty = 6", "XA END 'a','b',7", "XA PREPARE 'a','b',7")
+		release := hangCommits(t, d.server)
+		var group sync.WaitGroup
+		defer group.Wait()
+		defer release()
+		group.Go(func() { _, _ = d.db.ExecContext(context.WithoutCancel(t.Context()), "XA COMMIT 'a','b',7") })
+		expect(t, tl.take(1), "update stock to id=1,qty=6")
+		r := backfill.Request{Table: cdc.TableName{Schema: d.name, Name: "stock"}, Limit: 9}
+		released := time.AfterFunc(300*time.Millisecond, release)
+		defer released.Stop()
+		if got := fmt.Sprint(images(chunkOf(t, s, r))); got != "[id=1,qty=6]" {
+			t.Errorf("got %s, which the stream does not correct any more", got)
+		}
+	})
 }
 
 // TestLowerCaseTableNames captures a table under the name that its owner wrote,

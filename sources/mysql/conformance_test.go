@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"log/slog"
@@ -175,14 +176,26 @@ func (c *conformance) start(t testing.TB) {
 // after the log has them and before the storage engine does.
 func (c *conformance) hang(t testing.TB) (release func()) {
 	t.Helper()
+	return hangCommits(t, c.server)
+}
+
+func hangCommits(t testing.TB, server *privateserver.MySQL) (release func()) {
+	t.Helper()
+	exec := func(ctx context.Context, statements ...string) {
+		if err := server.Exec(ctx, statements...); err != nil {
+			t.Error(err)
+		}
+	}
 	prefix := "rpl_semi_sync_master"
 	wait := "rpl_semi_sync_master_wait_no_slave"
-	if c.server.Flavor() == privateserver.FlavorMySQL {
-		_ = c.server.Exec(t.Context(), "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'") // perhaps it is there
+	if server.Flavor() == privateserver.FlavorMySQL {
+		_ = server.Exec(t.Context(), "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'") // perhaps it is there
 		prefix, wait = "rpl_semi_sync_source", "rpl_semi_sync_source_wait_no_replica"
 	}
-	c.exec(t, "SET GLOBAL "+prefix+"_wait_point = AFTER_SYNC", "SET GLOBAL "+wait+" = ON",
+	exec(t.Context(), "SET GLOBAL "+prefix+"_wait_point = AFTER_SYNC", "SET GLOBAL "+wait+" = ON",
 		"SET GLOBAL "+prefix+"_timeout = 600000", "SET GLOBAL "+prefix+"_enabled = ON")
 	var once sync.Once
-	return func() { once.Do(func() { c.exec(t, "SET GLOBAL "+prefix+"_enabled = OFF") }) }
+	return func() {
+		once.Do(func() { exec(context.WithoutCancel(t.Context()), "SET GLOBAL "+prefix+"_enabled = OFF") })
+	}
 }

@@ -33,31 +33,6 @@ func (s *Source) AwaitLogged() {
 	}
 }
 
-// AwaitNoXA has chunks of s not wait for XA transactions.
-func (s *Source) AwaitNoXA() {
-	s.reads.await = func(a *reading, ctx context.Context) error {
-		marked := *a.mark
-		marked.xa = nil
-		a.mark = &marked
-		return a.awaitMark(ctx)
-	}
-}
-
-// AwaitOneRead has chunks of s believe the first answer of MariaDB's status
-// variables, asked within the transaction that reads, as the documentation has it.
-func (s *Source) AwaitOneRead() {
-	s.reads.await = func(a *reading, ctx context.Context) error {
-		p, err := a.session.committed(ctx)
-		if err != nil {
-			return err
-		}
-		if p.compare(a.mark.token.place) < 0 {
-			return &invisibleError{p.String()}
-		}
-		return nil
-	}
-}
-
 // AwaitNoRows has chunks of s wait for nothing.
 func (s *Source) AwaitNoRows() {
 	s.reads.await = func(*reading, context.Context) error { return nil }

@@ -74,12 +74,6 @@ func sabotaged(s sourcetest.Source, open func(cdc.Wanted) sourcetest.Source, wan
 	case "logged":
 		s.(*mysql.Source).AwaitLogged()
 		return s
-	case "one read":
-		s.(*mysql.Source).AwaitOneRead()
-		return s
-	case "no xa":
-		s.(*mysql.Source).AwaitNoXA()
-		return s
 	case "no rows":
 		s.(*mysql.Source).AwaitNoRows()
 		return s
