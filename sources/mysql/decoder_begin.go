@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
 )
 
@@ -32,10 +33,29 @@ func (d *decoder) beginMySQL(h *eventHeader, body []byte, start place) error {
 	return d.beginNamed(g)
 }
 
+// guarded calls the library, whose decoders index what may not be there.
+func guarded(decode func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", errShort, r)
+		}
+	}()
+	return decode()
+}
+
+// decompressed returns what a compressed event of MariaDB holds.
+func decompressed(data []byte) (out []byte, err error) {
+	err = guarded(func() (err error) {
+		out, err = mysql.DecompressMariadbData(data)
+		return err
+	})
+	return out, err
+}
+
 // beginTagged begins the group of a GTID with a tag, which MySQL 8.4 and later have.
 func (d *decoder) beginTagged(h *eventHeader, body []byte, start place) error {
 	var e replication.GtidTaggedLogEvent
-	if err := e.Decode(body); err != nil {
+	if err := guarded(func() error { return e.Decode(body) }); err != nil {
 		return fmt.Errorf("GTID at %s: %w", start, err)
 	}
 	g := group{start: start, at: time.Unix(int64(h.timestamp), 0).UTC(), named: d.token.byGTID, tag: e.Tag.String()}

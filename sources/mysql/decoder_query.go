@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-mysql-org/go-mysql/mysql"
-
 	"tailstock/connector/cdc"
 )
 
@@ -24,7 +22,7 @@ func (d *decoder) query(h *eventHeader, body []byte, start place) error {
 	text := w.b
 	if h.kind == eventMariaQueryCompressed {
 		var err error
-		if text, err = mysql.DecompressMariadbData(text); err != nil {
+		if text, err = decompressed(text); err != nil {
 			return fmt.Errorf("statement at %s: %w", start, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"tailstock/connector/cdc"
 )
@@ -31,7 +32,7 @@ func (o *opened) continuity(ctx context.Context) error {
 	if now.flavor == flavorMariaDB {
 		err = o.continuityOfMariaDB(ctx)
 	} else {
-		err = o.continuityOfMySQL()
+		err = o.continuityOfMySQL(ctx)
 	}
 	if err == nil && from.server != now {
 		from.server, from.place = now, place{unknownFile, 0}
@@ -59,8 +60,8 @@ func (o *opened) lacks(what string) error {
 
 // continuityOfMySQL compares sets: what was purged must have been emitted, and what
 // was emitted must have been executed.
-func (o *opened) continuityOfMySQL() error {
-	executed, err := parseMySQLSet(o.facts.vars["gtid_executed"])
+func (o *opened) continuityOfMySQL(ctx context.Context) error {
+	executed, err := readExecuted(ctx, o.conn)
 	if err != nil {
 		return err
 	}
@@ -84,6 +85,43 @@ func (o *opened) continuityOfMySQL() error {
 	}
 	if !read.contains(purged) {
 		return o.gap(cdc.GapLogPurged, "the server removed log with transactions that we have not read (%s)", purged.without(read))
+	}
+	return nil
+}
+
+// readExecuted returns the transactions that are executed, and those that are in
+// the log already and not committed yet, which sessions own: a commit may hang there
+// for as long as a semi-synchronous replica is away, and was sent before.
+func readExecuted(ctx context.Context, q queryer) (*mysqlSet, error) {
+	// In this order nothing slips through between the two.
+	var owned, executed string
+	if err := q.QueryRowContext(ctx, "SELECT @@GLOBAL.gtid_owned").Scan(&owned); err != nil {
+		return nil, fmt.Errorf("read gtid_owned: %w", err)
+	}
+	if err := q.QueryRowContext(ctx, "SELECT @@GLOBAL.gtid_executed").Scan(&executed); err != nil {
+		return nil, fmt.Errorf("read gtid_executed: %w", err)
+	}
+	set, err := parseMySQLSet(executed)
+	if err != nil {
+		return nil, err
+	}
+	return set, set.own(owned)
+}
+
+// own adds the GTIDs of "uuid:5#thread:6#thread#thread, uuid:tag:1#thread".
+func (s *mysqlSet) own(text string) error {
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		if part == "" {
+			continue
+		}
+		items := strings.Split(part, ":")
+		for i := range items {
+			items[i], _, _ = strings.Cut(items[i], "#")
+		}
+		if err := s.parse(strings.Join(items, ":")); err != nil {
+			return fmt.Errorf("owned GTIDs %q: %w", text, err)
+		}
 	}
 	return nil
 }

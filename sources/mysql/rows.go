@@ -7,8 +7,6 @@ import (
 	"math/bits"
 	"slices"
 
-	"github.com/go-mysql-org/go-mysql/mysql"
-
 	"tailstock/connector/cdc"
 )
 
@@ -59,7 +57,7 @@ func (d *decoder) rows(kind uint8, body []byte) error {
 	data := w.b
 	if kind >= eventMariaWriteCompressed && kind <= eventMariaDeleteCompressed {
 		var err error
-		if data, err = mysql.DecompressMariadbData(data); err != nil {
+		if data, err = decompressed(data); err != nil {
 			return fmt.Errorf("rows of table %s: %w", bound.table.Name, err)
 		}
 	}
