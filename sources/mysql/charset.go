@@ -47,6 +47,76 @@ func unicodeCharset(name string) *charset {
 	return nil
 }
 
+// characterLength returns what tells the length of the character that a text of an
+// East Asian set begins with, nil for a set that is not known. The text is not empty.
+func characterLength(name string) func(text []byte) int {
+	switch name {
+	case "big5", "gbk", "gb2312", "euckr":
+		return func(text []byte) int { return ifHigh(text[0], 2) }
+	case "sjis", "cp932":
+		return func(text []byte) int {
+			if text[0] >= 0xa0 && text[0] <= 0xdf { // half-width katakana
+				return 1
+			}
+			return ifHigh(text[0], 2)
+		}
+	case "ujis", "eucjpms":
+		return func(text []byte) int {
+			if text[0] == 0x8f { // JIS X 0212
+				return 3
+			}
+			return ifHigh(text[0], 2)
+		}
+	case "gb18030":
+		return func(text []byte) int {
+			if text[0] >= 0x80 && len(text) > 1 && text[1] >= '0' && text[1] <= '9' {
+				return 4
+			}
+			return ifHigh(text[0], 2)
+		}
+	}
+	return nil
+}
+
+// ifHigh returns n for a byte that begins a character of several, and otherwise 1.
+func ifHigh(b byte, n int) int {
+	if b >= 0x80 {
+		return n
+	}
+	return 1
+}
+
+// multibyte converts texts of a set whose characters have several bytes. What each
+// is, it asks the server, once.
+type multibyte struct {
+	name    string
+	length  func(text []byte) int
+	known   map[string]string
+	convert func(set string, character []byte) (string, error)
+}
+
+func (m *multibyte) append(dst, text []byte) ([]byte, error) {
+	for len(text) > 0 {
+		n := min(m.length(text), len(text))
+		character := text[:n]
+		text = text[n:]
+		if n == 1 && character[0] < 0x80 && m.name != "sjis" { // sjis has a yen sign, or not
+			dst = append(dst, character[0])
+			continue
+		}
+		s, ok := m.known[string(character)]
+		if !ok {
+			var err error
+			if s, err = m.convert(m.name, character); err != nil {
+				return dst, err
+			}
+			m.known[string(character)] = s
+		}
+		dst = append(dst, s...)
+	}
+	return dst, nil
+}
+
 func appendUTF16(dst, text []byte, order binary.ByteOrder) ([]byte, error) {
 	if len(text)%2 != 0 {
 		return dst, fmt.Errorf("UTF-16 text of %d bytes", len(text))

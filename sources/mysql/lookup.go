@@ -53,10 +53,15 @@ func (l *serverLookup) readCharset(name string) (*charset, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read character set %s: %w", name, err)
 	case bytes != 1:
-		return nil, &cdc.SetupError{
-			Object: "character set " + name, Problem: "is not converted by this source",
-			Fix: "give the captured columns the character set utf8mb4",
+		length := characterLength(name)
+		if length == nil {
+			return nil, &cdc.SetupError{
+				Object: "character set " + name, Problem: "is not known to this source",
+				Fix: "give the captured columns the character set utf8mb4",
+			}
 		}
+		m := &multibyte{name: name, length: length, known: make(map[string]string), convert: l.convert}
+		return &charset{name: name, wide: m.append}, nil
 	}
 	var items []string
 	var single [256]string
@@ -69,6 +74,16 @@ func (l *serverLookup) readCharset(name string) (*charset, error) {
 		return nil, fmt.Errorf("read character set %s: %w", name, err)
 	}
 	return &charset{name: name, single: &single}, nil
+}
+
+// convert asks the server what one character is.
+func (l *serverLookup) convert(set string, character []byte) (text string, err error) {
+	query := fmt.Sprintf("SELECT CONVERT(CONVERT(X'%s' USING %s) USING utf8mb4)", hex.EncodeToString(character), set)
+	var s sql.NullString
+	if err := l.conn.QueryRowContext(l.ctx, query).Scan(&s); err != nil {
+		return "", fmt.Errorf("convert %x from %s: %w", character, set, err)
+	}
+	return s.String, nil
 }
 
 // collation returns the name of the character set of a collation.
