@@ -13,8 +13,10 @@ BENCH_FLAGS ?=
 POSTGRES_VERSIONS ?= 13 14 15 16 17 18
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-# What the tests must find, so that none is skipped for want of a server.
-REQUIRE := TAILSTOCK_TEST_REQUIRE=postgres,redis
+# What the tests must find, so that none is skipped for want of a server. MySQL
+# counts once it is there: not every mirror has it.
+REQUIRE = TAILSTOCK_TEST_REQUIRE=postgres,redis,mariadb$(if $(wildcard .servers/mysql),$(comma)mysql)
+comma := ,
 
 ##@ Use
 
@@ -35,13 +37,13 @@ demo: servers build ## See stock follow a private ERP for DEMO_SECONDS seconds (
 ##@ Check
 
 .PHONY: test
-test: servers ## Vet, then run every test, crash loops included
+test: servers mysql ## Vet, then run every test, crash loops included
 	go vet ./...
 	go vet -tags failpoint ./...
 	$(REQUIRE) go test -timeout 20m ./...
 
 .PHONY: race
-race: servers servers-build ## Run the tests under the race detector, without the long loops
+race: servers servers-build mysql ## Run the tests under the race detector, without the long loops
 	$(REQUIRE) go test -race -short -timeout 20m ./...
 
 .PHONY: lint
@@ -67,8 +69,12 @@ test-postgres-versions: servers postgres-versions ## Run the source's tests agai
 ##@ Install
 
 .PHONY: servers
-servers: ## Install PostgreSQL and Redis for tests and demo
-	@scripts/install-servers postgres redis
+servers: ## Install PostgreSQL, MariaDB and Redis for tests and demo
+	@scripts/install-servers postgres mariadb redis
+
+.PHONY: mysql
+mysql: ## Unpack MySQL 9 into .servers for tests, and go on without it if it cannot be had
+	-@scripts/install-mysql
 
 .PHONY: servers-build
 servers-build:
@@ -84,4 +90,4 @@ postgres-versions: ## Install PostgreSQL 13 to 18 for test-postgres-versions (ne
 
 .PHONY: clean
 clean: ## Remove what make built and installed in this tree
-	rm -rf bin .tools bench.txt scripts/postgres-versions/node_modules
+	rm -rf bin .tools .servers bench.txt scripts/postgres-versions/node_modules

@@ -53,8 +53,8 @@ func parts(err error) []error {
 // reason repeats it, with the password removed where it found one. What is not
 // a URL may be cut at any place, and then the password is where it is not looked for.
 func connectionReason(path, text, reason string) string {
-	if text == "" || path == "cache.redis" {
-		return reason // the cache never says what its URL holds
+	if text == "" || path == "cache.redis" || strings.HasSuffix(path, ".mysql.dsn") {
+		return reason // these adapters never say what it holds
 	}
 	fixed := "is not like postgres://user:password@host:5432/database, with anything but letters, digits and -._~ in user and password percent-encoded"
 	if path == "nats.url" {

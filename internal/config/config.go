@@ -13,6 +13,7 @@ import (
 	"tailstock/connector/natslog"
 	"tailstock/sinks/cache"
 	"tailstock/sinks/stockstore"
+	"tailstock/sources/mysql"
 	"tailstock/sources/postgres"
 )
 
@@ -55,8 +56,10 @@ type Config struct {
 type Source struct {
 	// Name is 1 to 32 lower-case letters, digits and underscores, beginning with a letter.
 	Name string
-	// Postgres is how to follow a PostgreSQL database.
+	// Postgres is how to follow a PostgreSQL database, nil for another kind.
 	Postgres *postgres.Config
+	// MySQL is how to follow a MySQL or MariaDB server, nil for another kind.
+	MySQL *mysql.Config
 	// OnReject says what a row does that cannot be mapped.
 	OnReject OnReject
 	// OnGap says what a source does that cannot deliver what comes next.

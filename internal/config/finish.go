@@ -68,6 +68,7 @@ func (d *decoder) finish(c *Config) {
 		d.finishSource(c, &c.Sources[i])
 	}
 	d.sharedSlots(c.Sources)
+	d.sharedServerIDs(c.Sources)
 }
 
 func (d *decoder) finishNATS(c *Config) {
@@ -123,12 +124,20 @@ func (d *decoder) finishSource(c *Config, s *Source) {
 	} else if len(s.Mappings) == 0 && !d.below[path+".tables"] {
 		d.reportPath(path+".tables", "is empty: name at least one table with what its rows contribute")
 	}
-	if s.Postgres == nil {
-		if !d.below[path+".postgres"] {
-			d.reportPath(path+".postgres", "is missing: say which database to follow, as in postgres: {dsn: \"${ERP_DSN}\"}")
-		}
-		return
+	switch {
+	case s.Postgres != nil && s.MySQL != nil:
+		d.reportPath(path+".mysql", "is given beside postgres; a source is one of them")
+	case s.MySQL != nil:
+		*s.MySQL = s.MySQL.WithDefaults()
+		d.adapter(path+".mysql", s.MySQL.Validate(), nil)
+	case s.Postgres != nil:
+		d.finishPostgres(c, s, path)
+	case !d.below[path+".postgres"] && !d.below[path+".mysql"]:
+		d.reportPath(path+".postgres", "is missing: say which database to follow, as in postgres: {dsn: \"${ERP_DSN}\"} or mysql: {dsn: \"${WMS_DSN}\", server_id: 7201}")
 	}
+}
+
+func (d *decoder) finishPostgres(c *Config, s *Source, path string) {
 	name := "tailstock_" + s.Name
 	if c.NATS.Namespace != "" {
 		name = "tailstock_" + strings.ReplaceAll(c.NATS.Namespace, "-", "_") + "_" + s.Name

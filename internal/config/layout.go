@@ -11,6 +11,7 @@ import (
 	"tailstock/connector/natslog"
 	"tailstock/sinks/cache"
 	"tailstock/sinks/stockstore"
+	"tailstock/sources/mysql"
 	"tailstock/sources/postgres"
 )
 
@@ -168,16 +169,16 @@ func (d *decoder) source(s *Source, c *Config) shape {
 	return &object{
 		end: func(*decoder, string, place) { c.Sources = append(c.Sources, *s) },
 		members: []member{
-			{"postgres", "Follows a PostgreSQL database, version 13 or later. Required.", postgresSection(s)},
+			{"postgres", "Follows a PostgreSQL database, version 13 or later. This or mysql is required.", postgresSection(s)},
+			{"mysql", "Follows a MySQL server, version 5.7 or later, or a MariaDB server, version 10.5 or later. This or postgres is required.", mysqlSection(s)},
 			{"on_reject", "What a row does that cannot be mapped: keep puts it into the rejects stream and goes on, stop halts the source. Defaults to keep.", choice(&s.OnReject, string(OnRejectKeep), string(OnRejectStop))},
 			{"on_gap", "What a source does whose changes were lost, as with its slot: reload loads all tables anew beside the old numbers, halt waits for an operator. Defaults to reload.", choice(&s.OnGap, string(OnGapReload), string(OnGapHalt))},
 			{"verify", "Has the daemon compare stores with the source by itself, and count what differs.", verify(&s.Verify)},
-			{"tables", "The tables to capture, by name with schema. Required.", d.tables(s)},
+			{"tables", "The tables to capture, by name with schema; MySQL calls that the database. Required.", d.tables(s)},
 		},
 		refused: map[string]string{
 			"lookups": "lookups are not supported by this version; map a table that has the values in columns of its own",
-			"mysql":   "MySQL and MariaDB are not supported by this version; a source is postgres",
-			"mariadb": "MySQL and MariaDB are not supported by this version; a source is postgres",
+			"mariadb": "a MariaDB server stands under mysql: they are followed alike",
 		},
 	}
 }
@@ -194,6 +195,31 @@ func postgresSection(s *Source) shape {
 			{"connect_timeout", "Bound on making a connection, unless the connection string has one. Defaults to 10s.", duration(&p.ConnectTimeout)},
 			{"wal_sender_timeout", "After so long without a sign of life either side gives up the other; a dead daemon holds the slot for so long. 1s to 1h. Defaults to 10s.", duration(&p.WALSenderTimeout)},
 			{"status_interval", "Time between reports to the server, at most half of wal_sender_timeout. Defaults to the smaller of that and 10s.", duration(&p.StatusInterval)},
+		},
+	}
+}
+
+// highestServerID is the highest server_id that MySQL knows.
+const highestServerID = 1<<32 - 1
+
+func mysqlSection(s *Source) shape {
+	m := new(mysql.Config)
+	var id int
+	var xaBytes int64
+	return &object{
+		begin: func(*decoder, string, place) { s.MySQL = m },
+		end: func(*decoder, string, place) {
+			m.ServerID = uint32(id) //nolint:gosec // within its limits
+			m.XABytes = int(xaBytes)
+		},
+		members: []member{
+			{"dsn", "Data source name of the server, as user:password@tcp(host:3306)/?tls=true or user:password@unix(/path)/. Required.", secret(&m.DSN)},
+			{"server_id", "The id that this source has among the replicas of the server, 1 to 4294967295; nobody else may have it. Required.", whole(&id, 1, highestServerID)},
+			{"cascades", "What to do where foreign keys change rows without a word in the server's log: refuse the source, verify the table whenever that may have happened, or accept what is lost. Defaults to refuse.", choice(&m.Cascades, mysql.CascadesRefuse, mysql.CascadesVerify, mysql.CascadesAccept)},
+			{"connect_timeout", "Bound on making a connection, unless the data source name has a timeout. Defaults to 10s.", duration(&m.ConnectTimeout)},
+			{"heartbeat_interval", "How often an idle server says where its log ends, 1ms to 1m. Defaults to 500ms.", duration(&m.HeartbeatInterval)},
+			{"silence_timeout", "After so long without a sign of life from the server the source connects anew, at least two heartbeat_intervals. Defaults to 30s.", duration(&m.SilenceTimeout)},
+			{"xa_bytes", "Most memory for the rows of XA transactions that are prepared and not decided. Defaults to 64MiB.", size(&xaBytes)},
 		},
 	}
 }

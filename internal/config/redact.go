@@ -46,11 +46,14 @@ func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) 
 
 // String describes s in a few words, without its connection string.
 func (s Source) String() string {
-	slot := ""
-	if s.Postgres != nil {
-		slot = " postgres slot " + s.Postgres.Slot
+	place := ""
+	switch {
+	case s.Postgres != nil:
+		place = " postgres slot " + s.Postgres.Slot
+	case s.MySQL != nil:
+		place = fmt.Sprintf(" mysql server_id %d", s.MySQL.ServerID)
 	}
-	return fmt.Sprintf("%s:%s, %d tables", s.Name, slot, len(s.Mappings))
+	return fmt.Sprintf("%s:%s, %d tables", s.Name, place, len(s.Mappings))
 }
 
 // Format prints String for every verb.

@@ -45,6 +45,8 @@ func load(t *testing.T, file string) *config.Config {
 		switch {
 		case strings.HasSuffix(name, "_DSN"), name == "DEMO_ERP":
 			return "host=" + strings.ToLower(name), true
+		case name == "DEMO_WMS":
+			return "root@tcp(demo)/", true
 		case name == "DEMO_REDIS":
 			return "redis://cache", true
 		case strings.HasSuffix(name, "_PASSWORD"), name == "DEMO_DIR":
@@ -74,6 +76,12 @@ var erp = columns{
 	"public.order_line": {"site": cdc.TypeText, "part_no": cdc.TypeText, "status": cdc.TypeText, "qty": cdc.TypeInteger, "qty_shipped": cdc.TypeInteger},
 	"public.transfer":   {"from_site": cdc.TypeText, "to_site": cdc.TypeText, "part_no": cdc.TypeText, "status": cdc.TypeText, "qty": cdc.TypeInteger},
 	"public.basket":     {"site": cdc.TypeText, "part_no": cdc.TypeText, "qty": cdc.TypeInteger},
+}
+
+// warehouse holds the columns of testdata/wms/schema.sql that mappings name.
+var warehouse = columns{
+	"wms.tabBin Stock": {"hall": cdc.TypeText, "part_no": cdc.TypeText, "status": cdc.TypeText, "qty": cdc.TypeDecimal},
+	"wms.order":        {"part_no": cdc.TypeText, "hall": cdc.TypeText, "qty": cdc.TypeInteger, "done": cdc.TypeInteger},
 }
 
 // columns holds the types of the columns of tables.
@@ -113,6 +121,9 @@ func TestSamplesFitTheirTables(t *testing.T) {
 		for i := range c.Sources {
 			for _, m := range c.Sources[i].Mappings {
 				types := erp[m.Table().String()]
+				if c.Sources[i].MySQL != nil {
+					types = warehouse[m.Table().String()]
+				}
 				if filepath.Base(filepath.Dir(file)) == "presets" {
 					types = presetColumns[m.Table().String()]
 				}

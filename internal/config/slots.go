@@ -25,6 +25,37 @@ func (d *decoder) sharedSlots(sources []Source) {
 	}
 }
 
+// sharedServerIDs reports sources that would throw each other out of a server,
+// which takes one replica with an id.
+func (d *decoder) sharedServerIDs(sources []Source) {
+	type replica struct {
+		address string
+		id      uint32
+	}
+	taken := make(map[replica]string)
+	for i := range sources {
+		s := &sources[i]
+		if s.MySQL == nil || s.MySQL.DSN == "" || s.MySQL.ServerID == 0 {
+			continue
+		}
+		key := replica{addressOf(s.MySQL.DSN), s.MySQL.ServerID}
+		if first, ok := taken[key]; ok {
+			d.reportPath("sources."+s.Name+".mysql.server_id", "is that of source %s on the same server already; every source needs one of its own", first)
+			continue
+		}
+		taken[key] = s.Name
+	}
+}
+
+// addressOf returns what stands between the brackets of user:password@tcp(host:3306)/:
+// enough to see that two that are written alike lead to one server.
+func addressOf(dsn string) string {
+	rest := dsn[strings.LastIndexByte(dsn, '@')+1:]
+	_, rest, _ = strings.Cut(rest, "(")
+	address, _, _ := strings.Cut(rest, ")")
+	return strings.ToLower(address)
+}
+
 // serverOf returns host and port of a connection string, as far as it names
 // them: enough to see that two that are written alike lead to one server.
 func serverOf(dsn string) string {

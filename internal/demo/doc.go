@@ -1,4 +1,5 @@
-// Package demo runs an ERP to follow: a private PostgreSQL with the tables and the
-// application of testdata/erp, and people at work in it. It knows nothing of
-// Tailstock, but for the role and the publication that its owner made for it.
+// Package demo runs an ERP and a warehouse to follow: a private PostgreSQL with the
+// tables and the application of testdata/erp, a private MariaDB with the tables of
+// testdata/wms, and people at work in both. It knows nothing of Tailstock, but for
+// the accounts and the publication that their owners made for it.
 package demo

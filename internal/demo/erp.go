@@ -83,6 +83,18 @@ func (e *ERP) Fill(ctx context.Context, parts, bins int) (int, error) {
 	return rows, err
 }
 
+// Parts returns the numbers of every n-th part.
+func (e *ERP) Parts(ctx context.Context, n int) ([]string, error) {
+	var parts []string
+	err := e.query(ctx, fmt.Sprintf(`SELECT app.part_no(n) FROM generate_series(1, %d, %d) n`, e.parts, n), func(row pgx.CollectableRow) error {
+		var part string
+		err := row.Scan(&part)
+		parts = append(parts, part)
+		return err
+	})
+	return parts, err
+}
+
 // Work lets people work in several sessions until ctx ends, together about rate
 // transactions a second, as far as the server keeps up.
 func (e *ERP) Work(ctx context.Context, sessions, rate int) error {

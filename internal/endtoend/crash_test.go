@@ -1,6 +1,7 @@
 package endtoend_test
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -40,9 +41,14 @@ type crashLoop struct {
 // the store and the cache.
 func TestCrashLoop(t *testing.T) {
 	t.Parallel()
+	crashAtEveryFailpoint(t, newSystem(t, false))
+}
+
+func crashAtEveryFailpoint(t *testing.T, s *system) {
+	t.Helper()
 	rng := random(t)
-	l := newCrashLoop(t, newSystem(t, false), rng)
-	points := failpoints(t)
+	l := newCrashLoop(t, s, rng)
+	points := failpoints(t, l.s)
 	rng.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 	n := *rounds
 	if testing.Short() {
@@ -57,12 +63,18 @@ func TestCrashLoop(t *testing.T) {
 		}
 		l.round(i, l.faults[rng.IntN(len(l.faults))])
 	}
-	for _, name := range failpoints(t) {
+	for _, name := range failpoints(t, s) {
 		if l.hit[name] == 0 {
 			t.Errorf("the failpoint %s was never hit", name)
 		}
 	}
 	l.end()
+}
+
+// TestCrashLoopWithMariaDB is TestCrashLoop with a source on MariaDB.
+func TestCrashLoopWithMariaDB(t *testing.T) {
+	t.Parallel()
+	crashAtEveryFailpoint(t, newMariaDBSystem(t, false))
 }
 
 // TestCrashLoopWithExternalNATS crashes the NATS server as well.
@@ -71,7 +83,7 @@ func TestCrashLoopWithExternalNATS(t *testing.T) {
 	rng := random(t)
 	l := newCrashLoop(t, newSystem(t, true), rng)
 	l.faults = append(l.faults, "kill nats", "kill nats", "kill nats")
-	points := failpoints(t)
+	points := failpoints(t, l.s)
 	n := *rounds / 3
 	if testing.Short() {
 		n = min(n, 6)
@@ -144,9 +156,7 @@ func (l *crashLoop) cause(fault string, w *workload) {
 			err = l.s.redis.Flush(ctx)
 		}
 	case "kill source":
-		if err = l.s.erp.Stop(ctx, privateserver.Immediate); err == nil {
-			err = l.s.erp.Start(ctx)
-		}
+		err = l.s.crashSource(ctx)
 	case "kill nats":
 		l.s.nats.kill()
 		l.s.nats.start(l.t)
@@ -158,6 +168,18 @@ func (l *crashLoop) cause(fault string, w *workload) {
 	if err != nil {
 		l.t.Fatalf("%s: %v", fault, err)
 	}
+}
+
+// crashSource crashes the source's server and starts it again.
+func (s *system) crashSource(ctx context.Context) error {
+	if s.mariadb != nil {
+		s.mariadb.Kill()
+		return s.mariadb.Start(ctx)
+	}
+	if err := s.erp.Stop(ctx, privateserver.Immediate); err != nil {
+		return err
+	}
+	return s.erp.Start(ctx)
 }
 
 // restart crashes the daemon and starts it again, with more environment.
@@ -229,13 +251,18 @@ func (l *crashLoop) end() {
 	l.t.Logf("%d transactions, crashes at failpoints: %v", len(l.committed), l.hit)
 }
 
-// failpoints lists the failpoints of the tree, sorted.
-func failpoints(t *testing.T) []string {
+// failpoints lists the failpoints of the tree that s can come by, sorted.
+func failpoints(t *testing.T, s *system) []string {
 	t.Helper()
+	otherSource := filepath.Join("sources", "mysql")
+	if s.mariadb != nil {
+		otherSource = filepath.Join("sources", "postgres")
+	}
 	call := regexp.MustCompile(`failpoint\.Hit\("([^"]+)"\)`)
 	found := make(map[string]bool)
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			strings.Contains(path, otherSource) {
 			return err
 		}
 		text, err := os.ReadFile(path)

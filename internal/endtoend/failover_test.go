@@ -76,7 +76,17 @@ func mustJSON(v any) string {
 // its lease, killed, and asked to end.
 func TestTwoDaemons(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, true)
+	failOver(t, newSystem(t, true))
+}
+
+// TestTwoDaemonsWithMariaDB is TestTwoDaemons with a source on MariaDB.
+func TestTwoDaemonsWithMariaDB(t *testing.T) {
+	t.Parallel()
+	failOver(t, newMariaDBSystem(t, true))
+}
+
+func failOver(t *testing.T, s *system) {
+	t.Helper()
 	d := &daemons{t, s}
 	recorded := s.record(t)
 	first := d.start("first")

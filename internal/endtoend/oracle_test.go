@@ -129,14 +129,23 @@ func numbersOf(levels map[inventory.Cell]inventory.Level) map[inventory.Cell]num
 	return out
 }
 
+// truth computes from the source's rows what every row contributes, and the levels.
+func (s *system) truth(ctx context.Context) ([]contribution, map[inventory.Cell]numbers, error) {
+	if s.mariadb != nil {
+		return mariaTruth(ctx, s.mariadb.DSN("erp"))
+	}
+	rows, err := contributions(ctx, s.erp.DSN("postgres"), erpContributions)
+	if err != nil {
+		return nil, nil, err
+	}
+	want, err := levels(ctx, s.erp.DSN("postgres"), fmt.Sprintf(levelsOf, erpContributions))
+	return rows, want, err
+}
+
 // agreement compares everything with the source's rows, which must be at rest. It
 // returns what differs, empty if nothing does.
 func (s *system) agreement(ctx context.Context) (string, error) {
-	rows, err := contributions(ctx, s.erp.DSN("postgres"), erpContributions)
-	if err != nil {
-		return "", err
-	}
-	want, err := levels(ctx, s.erp.DSN("postgres"), fmt.Sprintf(levelsOf, erpContributions))
+	rows, want, err := s.truth(ctx)
 	if err != nil {
 		return "", err
 	}

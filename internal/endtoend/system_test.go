@@ -20,9 +20,11 @@ import (
 
 // system is a source, a store, a cache, and the configuration that joins them.
 type system struct {
-	erp   *privateserver.Postgres
-	store *privateserver.Postgres
-	redis *privateserver.Redis
+	erp *privateserver.Postgres
+	// mariadb is the source's server in place of erp, if it is not nil.
+	mariadb *privateserver.MySQL
+	store   *privateserver.Postgres
+	redis   *privateserver.Redis
 	// nats is nil where the daemon embeds the server.
 	nats   *natsServer
 	dir    string
@@ -51,23 +53,24 @@ grant select on bin_stock, order_line to ` + capturer + `;`
 // NATS server is a process of its own.
 func newSystem(t *testing.T, external bool, source ...func(*privateserver.PostgresOptions)) *system {
 	t.Helper()
-	s := &system{
-		erp:    testenv.Postgres(t, source...),
-		store:  testenv.Postgres(t),
-		redis:  testenv.Redis(t, func(o *privateserver.RedisOptions) { o.AppendOnly = true }),
-		dir:    t.TempDir(),
-		binary: testenv.Binary(t, buildTags...),
-		listen: testenv.Address(t),
-		tables: erpTables,
-	}
+	s := &system{erp: testenv.Postgres(t, source...), tables: erpTables}
+	execSQL(t, s.erp.DSN("postgres"), erpSchema+capturerRole)
+	s.complete(t, external)
+	return s
+}
+
+// complete starts what is not the source's, and writes the configuration.
+func (s *system) complete(t *testing.T, external bool) {
+	t.Helper()
+	s.store = testenv.Postgres(t)
+	s.redis = testenv.Redis(t, func(o *privateserver.RedisOptions) { o.AppendOnly = true })
+	s.dir, s.binary, s.listen = t.TempDir(), testenv.Binary(t, buildTags...), testenv.Address(t)
 	if external {
 		s.nats = startNATS(t)
 	}
-	execSQL(t, s.erp.DSN("postgres"), erpSchema+capturerRole)
 	execSQL(t, s.store.DSN("postgres"), `create role `+keeper+` login password '`+keeperPassword+`'`)
 	execSQL(t, s.store.DSN("postgres"), `create database stock owner `+keeper)
 	s.config = s.write(t, "tailstock.yaml", s.listen)
-	return s
 }
 
 // write writes a configuration of this system that listens on the given address.
@@ -84,8 +87,24 @@ cache: {redis: "${REDIS_URL}"}
 http: {listen: %q}
 sources:
   erp:
-    postgres: {dsn: "${ERP_DSN}"}
-%s`, nats, listen, s.tables))
+    %s
+%s`, nats, listen, s.sourceSection(), s.tables))
+}
+
+// sourceSection says which server is followed.
+func (s *system) sourceSection() string {
+	if s.mariadb != nil {
+		return `mysql: {dsn: "${ERP_DSN}", server_id: 7201}`
+	}
+	return `postgres: {dsn: "${ERP_DSN}"}`
+}
+
+// sourceDSN is the address of the source for the account that follows it.
+func (s *system) sourceDSN() string {
+	if s.mariadb != nil {
+		return s.mariadb.UserDSN(capturer, capturerPassword, "")
+	}
+	return s.erp.UserDSN(capturer, capturerPassword, "postgres")
 }
 
 func (s *system) writeText(t *testing.T, name, text string) string {
@@ -100,7 +119,7 @@ func (s *system) writeText(t *testing.T, name, text string) string {
 // env is the environment that the configuration names.
 func (s *system) env() []string {
 	env := []string{
-		"ERP_DSN=" + s.erp.UserDSN(capturer, capturerPassword, "postgres"),
+		"ERP_DSN=" + s.sourceDSN(),
 		"STOCK_DSN=" + s.storeDSN(), "REDIS_URL=" + s.redis.URL(),
 		"TAILSTOCK_CONFIG=" + s.config,
 	}

@@ -126,9 +126,15 @@ func (s *system) workWith(t *testing.T, rng *rand.Rand, n int, harsh bool) *work
 	ctx, stop := context.WithCancel(t.Context())
 	w := &workload{stop: stop, errs: make(chan error, n), harsh: harsh}
 	for i := range n {
-		k := &worker{w: w, rng: rand.New(rand.NewPCG(rng.Uint64(), 0)), marker: bins + i}
+		rng := rand.New(rand.NewPCG(rng.Uint64(), 0))
 		w.done.Go(func() {
-			if err := k.run(ctx, s.erp.DSN("postgres")); err != nil {
+			var err error
+			if s.mariadb != nil {
+				err = (&clerk{w: w, rng: rng, marker: bins + i, minimal: i > 0}).run(ctx, s.mariadb.DSN("erp"))
+			} else {
+				err = (&worker{w: w, rng: rng, marker: bins + i}).run(ctx, s.erp.DSN("postgres"))
+			}
+			if err != nil {
 				w.errs <- err
 			}
 		})

@@ -61,22 +61,29 @@ func hasServer(dir string) bool {
 	return executable(filepath.Join(dir, "initdb")) && executable(filepath.Join(dir, "postgres"))
 }
 
-// embeddedBin finds what "make postgres-versions" installs, in the working
-// directory or above it.
+// embeddedBin finds what "make postgres-versions" installs.
 func embeddedBin(major int) (string, error) {
+	bin, ok := findAbove(filepath.Join("scripts", "postgres-versions", "node_modules",
+		fmt.Sprintf("postgres-%d", major), "native", "bin"), hasServer)
+	if !ok {
+		return "", &MissingError{Server: fmt.Sprintf("PostgreSQL %d", major), Install: "make postgres-versions"}
+	}
+	return bin, nil
+}
+
+// findAbove looks for a path in the working directory and those above it.
+func findAbove(path string, good func(string) bool) (string, bool) {
 	dir, err := os.Getwd()
 	if err != nil {
-		return "", err
+		return "", false
 	}
 	for {
-		bin := filepath.Join(dir, "scripts", "postgres-versions", "node_modules",
-			fmt.Sprintf("postgres-%d", major), "native", "bin")
-		if hasServer(bin) {
-			return bin, nil
+		if found := filepath.Join(dir, path); good(found) {
+			return found, true
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", &MissingError{Server: fmt.Sprintf("PostgreSQL %d", major), Install: "make postgres-versions"}
+			return "", false
 		}
 		dir = parent
 	}

@@ -11,7 +11,7 @@ import (
 // it from TestMain: os.Exit(testenv.Main(m)).
 func Main(m *testing.M) int {
 	code := m.Run()
-	if err := errors.Join(stopShared(), removeDir(builds.dir)); err != nil {
+	if err := errors.Join(stopShared(), stopSharedMySQLs(), removeDir(builds.dir)); err != nil {
 		fmt.Fprintln(os.Stderr, "clean up after the tests:", err)
 		return max(code, 1)
 	}

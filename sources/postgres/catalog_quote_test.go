@@ -43,27 +43,6 @@ func TestQuoteName(t *testing.T) {
 	}
 }
 
-func TestNearMisses(t *testing.T) {
-	t.Parallel()
-	candidates := []string{"qty", "qty_on_hand", "quantity", "SKU", "sku_old", "id", "reserved_qty"}
-	for _, c := range []struct {
-		name string
-		want []string
-	}{
-		{"qtty", []string{"qty"}},
-		{"sku", []string{"SKU"}},
-		{"quantiti", []string{"quantity"}},
-		{"qty_onhand", []string{"qty_on_hand"}},
-		{"warehouse", nil},
-		{"", nil},
-		{"ix", nil},
-	} {
-		if diff := cmp.Diff(c.want, nearMisses(c.name, candidates)); diff != "" {
-			t.Errorf("nearMisses(%q) (-want +got):\n%s", c.name, diff)
-		}
-	}
-}
-
 func TestNamesStandby(t *testing.T) {
 	t.Parallel()
 	for setting, want := range map[string]bool{

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tailstock/connector/cdc"
+	"tailstock/internal/spelling"
 )
 
 // review judges the catalog: the publication, then each table in the order of
@@ -104,22 +105,15 @@ func kindName(kind byte) string {
 func (c *catalog) suggestTables(name cdc.TableName) string {
 	var near, all []string
 	for _, n := range c.names {
-		if n.Name == name.Name && len(near) < maxSuggestions {
+		if n.Name == name.Name && len(near) < spelling.MaxSuggestions {
 			near = append(near, n.String())
 		}
 		all = append(all, n.String())
 	}
 	if len(near) == 0 {
-		near = nearMisses(name.String(), all)
+		near = spelling.NearMisses(name.String(), all)
 	}
-	return didYouMean(near)
-}
-
-func didYouMean(names []string) string {
-	if len(names) == 0 {
-		return ""
-	}
-	return " (did you mean " + strings.Join(names, " or ") + "?)"
+	return spelling.DidYouMean(near)
 }
 
 // reviewColumns reports whether t has all wanted columns.
@@ -131,7 +125,7 @@ func (c *catalog) reviewColumns(r *review, t *tableFacts) bool {
 	}
 	for _, want := range c.wanted[t.name] {
 		if !slices.Contains(names, want) {
-			unknown = append(unknown, fmt.Sprintf("has no column %q%s", want, didYouMean(nearMisses(want, names))))
+			unknown = append(unknown, fmt.Sprintf("has no column %q%s", want, spelling.DidYouMean(spelling.NearMisses(want, names))))
 		}
 	}
 	if len(unknown) > 0 {

@@ -29,9 +29,9 @@ func TestConformance(t *testing.T) {
 				return fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s", table, column, newType)
 			},
 			LazyCommit: "SET LOCAL synchronous_commit = off",
-			Prepared: func(name string, statements []string) (prepare []string, commit, abort string) {
+			Prepared: func(name string, statements []string) (prepare []string, commit string, abort []string) {
 				prepare = append(append([]string{"BEGIN"}, statements...), "PREPARE TRANSACTION '"+name+"'")
-				return prepare, "COMMIT PREPARED '" + name + "'", "ROLLBACK"
+				return prepare, "COMMIT PREPARED '" + name + "'", []string{"ROLLBACK"}
 			},
 		},
 		PartRows: conformancePartRows,
@@ -90,6 +90,7 @@ func conformanceServer(t *testing.T, server *privateserver.Postgres) *sourcetest
 		// TRUNCATE holds until it is visible (observed; 14 does without).
 		TruncateHolds: c.number(t, "SELECT current_setting('server_version_num')::int / 10000") < 14,
 		Hang:          func(t testing.TB) func() { return hangCommits(t, server.DSN("postgres")) },
+		Hanging:       3,
 		Retained: func(t testing.TB) int64 {
 			return c.number(t, "SELECT pg_current_wal_lsn() - confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '"+conformanceName+"'")
 		},

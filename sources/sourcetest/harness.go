@@ -3,6 +3,7 @@ package sourcetest
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"testing"
 
 	"tailstock/connector/backfill"
@@ -58,8 +59,9 @@ type Dialect struct {
 	LazyCommit string
 	// Prepared returns what prepares a transaction of statements under a name on
 	// one connection, what commits it, and what gets rid of a transaction that
-	// could not be prepared; nil if the database has no such thing.
-	Prepared func(name string, statements []string) (prepare []string, commit, abort string)
+	// could not be prepared, each executed whatever became of the one before; nil
+	// if the database has no such thing.
+	Prepared func(name string, statements []string) (prepare []string, commit string, abort []string)
 }
 
 // Server is a running server with one empty database.
@@ -91,6 +93,9 @@ type Server struct {
 	// delivered, until release is called, which may be called several times. Only
 	// with StreamsBeforeVisible.
 	Hang func(t testing.TB) (release func())
+	// Hanging is how many commits can hang at a time: the server may hold up those
+	// that follow before it delivers them.
+	Hanging int
 }
 
 // Run asserts everything. Its tests run in parallel.
@@ -99,10 +104,23 @@ func Run(t *testing.T, h Harness) {
 	if h.PartRows < 1 || h.PartRows > 1000 {
 		t.Fatalf("sourcetest: PartRows is %d, want 1 to 1000", h.PartRows)
 	}
-	for _, c := range []struct {
-		name string
-		test func(*testing.T, Harness)
-	}{
+	run(t, h, slices.Concat(streamTests(), loadTests()))
+}
+
+// RunLoads asserts what Run does of tables that are loaded beside the stream: for
+// servers that are set up in other ways.
+func RunLoads(t *testing.T, h Harness) {
+	t.Helper()
+	run(t, h, loadTests())
+}
+
+type namedTest struct {
+	name string
+	test func(*testing.T, Harness)
+}
+
+func streamTests() []namedTest {
+	return []namedTest{
 		{"FirstToken", testFirstToken},
 		{"CommitOrder", testCommitOrder},
 		{"Values", testValues},
@@ -132,10 +150,20 @@ func Run(t *testing.T, h Harness) {
 		{"Workload", testWorkload},
 		{"ChunkValues", testChunkValues},
 		{"ReadKeys", testReadKeys},
+	}
+}
+
+func loadTests() []namedTest {
+	return []namedTest{
 		{"LoadIdle", testLoadIdle},
 		{"LoadInvisible", testLoadInvisible},
 		{"Load", testLoad},
-	} {
+	}
+}
+
+func run(t *testing.T, h Harness, tests []namedTest) {
+	t.Helper()
+	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.test(t, h)

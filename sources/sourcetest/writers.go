@@ -67,7 +67,10 @@ func (w *writers) write(random *rand.Rand, writer int) {
 			return
 		}
 		if !w.transaction(ctx, random, writer, n) {
-			<-w.ahead
+			select {
+			case <-w.ahead:
+			default: // progress was counted for it
+			}
 		}
 	}
 }
@@ -107,7 +110,9 @@ func (w *writers) prepare(ctx context.Context, name string, statements []string)
 	defer conn.Close()
 	prepare, finish, abort := w.h.Dialect.Prepared(name, statements)
 	if err := execAll(ctx, conn, prepare); err != nil {
-		_ = execAll(ctx, conn, []string{abort})
+		for _, s := range abort {
+			_ = execAll(ctx, conn, []string{s})
+		}
 		return false
 	}
 	if execAll(ctx, conn, []string{finish}) != nil {

@@ -13,7 +13,6 @@ import (
 	"tailstock/connector/natslog"
 	"tailstock/internal/config"
 	"tailstock/sinks/stockstore"
-	"tailstock/sources/postgres"
 )
 
 // planRows is how many rows of each table --dry-run compares with the store, and
@@ -110,7 +109,7 @@ func sampleTables(ctx context.Context, s *config.Source, tables []string, store 
 	return out, nil
 }
 
-func sampleTable(ctx context.Context, source *postgres.Source, name string, m *mapping.Mapping, store *stockstore.Store) (tableSample, error) {
+func sampleTable(ctx context.Context, source adapter, name string, m *mapping.Mapping, store *stockstore.Store) (tableSample, error) {
 	mapped, err := mapTable(ctx, source, m, planRows)
 	if err != nil {
 		return tableSample{}, err

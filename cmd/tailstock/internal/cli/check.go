@@ -13,7 +13,6 @@ import (
 	"tailstock/internal/config"
 	"tailstock/sinks/cache"
 	"tailstock/sinks/stockstore"
-	"tailstock/sources/postgres"
 )
 
 const checkHelp = `Look at everything that the configuration needs: each source with its settings,
@@ -99,7 +98,7 @@ func (a *app) check(ctx context.Context, cfg *config.Config) (*checkReport, erro
 
 // checkMappings fits every mapping to its table. A table that cannot be described,
 // or lacks a column, has findings of its own.
-func checkMappings(ctx context.Context, s *config.Source, source *postgres.Source) []cdc.Finding {
+func checkMappings(ctx context.Context, s *config.Source, source adapter) []cdc.Finding {
 	var out []cdc.Finding
 	for _, m := range s.Mappings {
 		table, err := source.Describe(ctx, m.Table())

@@ -192,7 +192,7 @@ func (r *roleMaker) capture(s *config.Source, lease *natslog.Lease) (runFunc, er
 		StopOnReject: s.OnReject == config.OnRejectStop, HaltOnGap: s.OnGap == config.OnGapHalt, Keep: r.d.cfg.NATS.Keep, Metrics: r.d.metrics, Logger: log,
 		AskKeys: r.client.AskKeys,
 	})
-	return r.verified(s, capture.Jobs(), r.controlled(s.Name, capture)), nil
+	return r.verified(s, source, capture.Jobs(), r.controlled(s.Name, capture)), nil
 }
 
 func (r *roleMaker) deliver(source string, lease *natslog.Lease) runFunc {

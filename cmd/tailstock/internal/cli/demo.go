@@ -6,22 +6,25 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"tailstock/configs"
+	"tailstock/connector/inventory"
 	"tailstock/internal/config"
 	"tailstock/internal/demo"
 	"tailstock/internal/privateserver"
 )
 
-const demoHelp = `Start a private PostgreSQL with the small ERP of a dealer in auto parts, load the
-stock that it has, let people work in it, and follow them: with the NATS server
-inside the process, a stock store in SQLite and, where Redis is installed, a cache
-in a private Redis. At the end the levels are compared with the same numbers
-computed by SQL in the ERP, and the rows by "tailstock verify".
+const demoHelp = `Start a private PostgreSQL with the small ERP of a dealer in auto parts and, where
+MariaDB is installed, a private MariaDB with the warehouse system beside it, load
+the stock that they have, let people work in them, and follow them: with the NATS
+server inside the process, a stock store in SQLite and, where Redis is installed, a
+cache in a private Redis. At the end the levels are compared with the same numbers
+computed by SQL in the sources, and the rows by "tailstock verify".
 
 Everything is kept in one directory, which is removed at the end, and the servers
 end with the command. Exit code 1 if the levels differ.`
@@ -33,8 +36,13 @@ const (
 	demoSessions = 4
 	demoRate     = 300 // transactions per second
 	demoSeconds  = 60
-	// demoSource is the source's name in the demo's configuration.
-	demoSource = "erp"
+	// demoShared is which parts lie in the warehouse as well: every so manieth.
+	demoShared = 4
+	// demoClerks are people at work in the warehouse, demoPicks what they do in a second.
+	demoClerks = 2
+	demoPicks  = 100
+	// demoWarehouse is the name of the source on MariaDB in the demo's configuration.
+	demoWarehouse = "wms"
 )
 
 // demoOptions are the flags of demo.
@@ -104,12 +112,14 @@ func (a *app) demo(ctx context.Context, o *demoOptions) (err error) {
 
 // playground is what a demo runs on.
 type playground struct {
-	a     *app
-	dir   string
-	erp   *demo.ERP
-	redis *privateserver.Redis
-	cfg   *config.Config
-	// filled is how many rows of followed tables the ERP has before anybody works.
+	a   *app
+	dir string
+	erp *demo.ERP
+	// warehouse is nil where MariaDB is not installed.
+	warehouse *demo.Warehouse
+	redis     *privateserver.Redis
+	cfg       *config.Config
+	// filled is how many rows of followed tables there are before anybody works.
 	filled int
 }
 
@@ -117,6 +127,9 @@ func (p *playground) close() error {
 	var errs []error
 	if p.redis != nil {
 		errs = append(errs, p.redis.Close())
+	}
+	if p.warehouse != nil {
+		errs = append(errs, p.warehouse.Close())
 	}
 	if p.erp != nil {
 		errs = append(errs, p.erp.Close())
@@ -134,6 +147,13 @@ func (p *playground) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.filled, err = p.erp.Fill(ctx, demoParts, demoBins); err != nil {
+		return err
+	}
+	warehouse, err := p.startWarehouse(ctx)
+	if err != nil {
+		return err
+	}
 	cached := "a cache in Redis"
 	p.redis, err = privateserver.StartRedis(ctx, privateserver.RedisOptions{Dir: filepath.Join(p.dir, "redis")})
 	var absent *privateserver.MissingError
@@ -143,17 +163,64 @@ func (p *playground) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.filled, err = p.erp.Fill(ctx, demoParts, demoBins); err != nil {
-		return err
-	}
-	p.a.say("an ERP with %d parts on PostgreSQL %s, the log on an embedded NATS server, a stock store in SQLite, %s\n", demoParts, version, cached)
+	p.a.say("an ERP with %d parts on PostgreSQL %s, %s, the log on an embedded NATS server, a stock store in SQLite, %s\n",
+		demoParts, version, warehouse, cached)
 	return p.configure()
+}
+
+// startWarehouse starts and fills the warehouse, if MariaDB is installed, and says
+// what there is.
+func (p *playground) startWarehouse(ctx context.Context) (string, error) {
+	w, err := demo.StartWarehouse(ctx, filepath.Join(p.dir, "wms"))
+	var absent *privateserver.MissingError
+	if errors.As(err, &absent) {
+		return "no warehouse (" + absent.Error() + ")", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	p.warehouse = w
+	parts, err := p.erp.Parts(ctx, demoShared)
+	if err != nil {
+		return "", err
+	}
+	rows, err := w.Fill(ctx, parts)
+	if err != nil {
+		return "", err
+	}
+	p.filled += rows
+	version, err := w.Version(ctx)
+	return fmt.Sprintf("a warehouse with %d of them on MariaDB %s", len(parts), version), err
+}
+
+// levels computes the stock of both from their rows.
+func (p *playground) levels(ctx context.Context) (map[inventory.Cell]inventory.Quantities, error) {
+	levels, err := p.erp.Levels(ctx)
+	if err == nil && p.warehouse != nil {
+		err = p.warehouse.AddLevels(ctx, levels)
+	}
+	return levels, err
+}
+
+// worked returns how much was done in both.
+func (p *playground) worked() (transactions, rows int64) {
+	transactions, rows = p.erp.Worked()
+	if p.warehouse != nil {
+		t, r := p.warehouse.Worked()
+		transactions, rows = transactions+t, rows+r
+	}
+	return transactions, rows
 }
 
 // configure reads the demo's configuration, and leaves it in the directory for
 // those who keep it.
 func (p *playground) configure() error {
-	values := map[string]string{"DEMO_DIR": p.dir, "DEMO_ERP": p.erp.DSN(), "DEMO_REDIS": "redis://none.invalid"}
+	values := map[string]string{
+		"DEMO_DIR": p.dir, "DEMO_ERP": p.erp.DSN(), "DEMO_WMS": "none@tcp(none.invalid)/", "DEMO_REDIS": "redis://none.invalid",
+	}
+	if p.warehouse != nil {
+		values["DEMO_WMS"] = p.warehouse.DSN()
+	}
 	if p.redis != nil {
 		values["DEMO_REDIS"] = p.redis.URL()
 	}
@@ -166,6 +233,9 @@ func (p *playground) configure() error {
 	}
 	if p.redis == nil {
 		cfg.Cache = nil
+	}
+	if p.warehouse == nil {
+		cfg.Sources = slices.DeleteFunc(cfg.Sources, func(s config.Source) bool { return s.Name == demoWarehouse })
 	}
 	p.cfg = cfg
 	return os.WriteFile(filepath.Join(p.dir, "demo.yaml"), configs.Demo, 0o600)

@@ -81,15 +81,21 @@ func (p *playground) script(ctx context.Context, d *daemon, work time.Duration) 
 // acts follows the load, lets people work, and compares, while seen follows the levels.
 func (p *playground) acts(ctx context.Context, client *natslog.Client, seen *watched, work time.Duration) error {
 	began := time.Now()
-	if err := p.followLoad(ctx, client); err != nil {
-		return err
+	for i := range p.cfg.Sources {
+		if err := p.followLoad(ctx, client, p.cfg.Sources[i].Name); err != nil {
+			return err
+		}
 	}
 	levels, err := p.agree(ctx, seen)
 	if err != nil {
 		return err
 	}
 	p.a.say("%d rows became %s within %s", p.filled, count(levels, "level"), time.Since(began).Round(10*time.Millisecond))
-	p.a.say("\n%d people work in the ERP for %s; one of the levels that follow is shown each second", demoSessions, work)
+	people := demoSessions
+	if p.warehouse != nil {
+		people += demoClerks
+	}
+	p.a.say("\n%d people work for %s; one of the levels that follow is shown each second", people, work)
 	seen.measure()
 	if err := p.work(ctx, seen, work); err != nil {
 		return err
@@ -107,15 +113,15 @@ func (p *playground) acts(ctx context.Context, client *natslog.Client, seen *wat
 	return p.report(seen, levels, verified)
 }
 
-// followLoad shows how the load of the new source goes on, and waits for its end.
-func (p *playground) followLoad(ctx context.Context, client *natslog.Client) error {
+// followLoad shows how the load of a new source goes on, and waits for its end.
+func (p *playground) followLoad(ctx context.Context, client *natslog.Client, source string) error {
 	show := func(*follower, bool) {}
 	if !p.a.json && isTerminal(p.a.Out) {
 		show = p.a.progressBar
 	}
 	f := &follower{began: time.Now(), show: show}
 	for {
-		jobs, err := client.Jobs(demoSource).List(ctx)
+		jobs, err := client.Jobs(source).List(ctx)
 		if err != nil && ctx.Err() != nil {
 			return err
 		}
@@ -124,7 +130,7 @@ func (p *playground) followLoad(ctx context.Context, client *natslog.Client) err
 			break
 		}
 		if err := pause(ctx); err != nil {
-			return fmt.Errorf("wait for the load of the ERP: %w", err)
+			return fmt.Errorf("wait for the load of source %s: %w", source, err)
 		}
 	}
 	if err := f.follow(ctx, client); !errors.Is(err, errFollowed) {
@@ -134,15 +140,21 @@ func (p *playground) followLoad(ctx context.Context, client *natslog.Client) err
 }
 
 // verify compares every row through the log, as "tailstock verify" does.
-func (p *playground) verify(ctx context.Context, client *natslog.Client) (int64, error) {
-	r, err := p.a.verifySource(ctx, client, &p.cfg.Sources[0], connector.JobSpec{Kind: connector.JobVerify})
-	if err != nil {
-		return 0, fmt.Errorf("verify the ERP: %w", err)
+func (p *playground) verify(ctx context.Context, client *natslog.Client) (rows int64, err error) {
+	var all []verifiedSource
+	for i := range p.cfg.Sources {
+		source := &p.cfg.Sources[i]
+		r, err := p.a.verifySource(ctx, client, source, connector.JobSpec{Kind: connector.JobVerify})
+		if err != nil {
+			return 0, fmt.Errorf("verify source %s: %w", source.Name, err)
+		}
+		all = append(all, r)
+		rows += r.Rows
 	}
-	if err := verdictOf([]verifiedSource{r}); err != nil {
-		return 0, errors.Join(err, p.a.showVerified([]verifiedSource{r}))
+	if err := verdictOf(all); err != nil {
+		return 0, errors.Join(err, p.a.showVerified(all))
 	}
-	return r.Rows, nil
+	return rows, nil
 }
 
 // awaitReady waits until every role of the daemon is ready.
@@ -176,6 +188,9 @@ func (p *playground) work(ctx context.Context, seen *watched, d time.Duration) e
 	defer stop()
 	g, working := errgroup.WithContext(working)
 	g.Go(func() error { return p.erp.Work(working, demoSessions, demoRate) })
+	if p.warehouse != nil {
+		g.Go(func() error { return p.warehouse.Work(working, demoClerks, demoPicks) })
+	}
 	g.Go(func() error {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
@@ -195,7 +210,7 @@ func (p *playground) work(ctx context.Context, seen *watched, d time.Duration) e
 }
 
 func (p *playground) progress(seen *watched, second int) {
-	transactions, rows := p.erp.Worked()
+	transactions, rows := p.worked()
 	s := seen.summary()
 	p.a.say("%4d s  %6d transactions  %7d rows  %7d levels  commit to level p50 %s  p99 %s",
 		second, transactions, rows, s.published, milliseconds(s.p50), milliseconds(s.p99))
@@ -225,7 +240,7 @@ type demoResult struct {
 
 // report prints the final line.
 func (p *playground) report(seen *watched, levels int, verified int64) error {
-	transactions, rows := p.erp.Worked()
+	transactions, rows := p.worked()
 	s := seen.summary()
 	result := demoResult{
 		Agree: true, Levels: levels, Transactions: transactions, RowsLoaded: p.filled, RowsChanged: rows, RowsVerified: verified,
@@ -238,7 +253,7 @@ func (p *playground) report(seen *watched, levels int, verified int64) error {
 			also = ", and so does the cache"
 		}
 		p.a.say("\nverify: %d rows compared at their place in the log, none differs", verified)
-		_, err := fmt.Fprintf(p.a.Out, "store and source agree on %s%s; %d rows changed in %d transactions; commit to level p50 %s, p99 %s\n",
+		_, err := fmt.Fprintf(p.a.Out, "store and sources agree on %s%s; %d rows changed in %d transactions; commit to level p50 %s, p99 %s\n",
 			count(levels, "level"), also, rows, transactions, milliseconds(s.p50), milliseconds(s.p99))
 		return err
 	})

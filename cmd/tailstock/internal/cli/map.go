@@ -11,7 +11,6 @@ import (
 	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
 	"tailstock/internal/config"
-	"tailstock/sources/postgres"
 )
 
 const mapHelp = `Read a few rows of each mapped table and show what they would contribute. Only
@@ -140,7 +139,7 @@ func mapSource(ctx context.Context, s *config.Source, o *mapOptions) ([]mappedTa
 	return out, nil
 }
 
-func mapTable(ctx context.Context, source *postgres.Source, m *mapping.Mapping, n int) (mappedTable, error) {
+func mapTable(ctx context.Context, source adapter, m *mapping.Mapping, n int) (mappedTable, error) {
 	out := mappedTable{Table: m.Table().String(), Mapping: m.ID(), Rows: []mappedRow{}}
 	table, rows, err := source.Sample(ctx, m.Table(), n)
 	if err != nil {

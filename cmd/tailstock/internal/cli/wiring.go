@@ -7,11 +7,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tailstock/connector"
 	"tailstock/connector/cdc"
 	"tailstock/connector/natslog"
 	"tailstock/internal/config"
 	"tailstock/sinks/cache"
 	"tailstock/sinks/stockstore"
+	"tailstock/sources/mysql"
 	"tailstock/sources/postgres"
 )
 
@@ -80,8 +82,21 @@ func missing(section, why string) error {
 	return &configError{fmt.Errorf("the configuration has no section %q: %s", section, why)}
 }
 
+// adapter is what commands need of a source.
+type adapter interface {
+	connector.Source
+	// Check returns what the source needs from its server, and how that stands.
+	Check(ctx context.Context) []cdc.Finding
+	// Describe returns a table with all of its columns.
+	Describe(ctx context.Context, table cdc.TableName) (*cdc.Table, error)
+	// Sample reads at most n rows of a captured table.
+	Sample(ctx context.Context, table cdc.TableName, n int) (*cdc.Table, []cdc.Row, error)
+	// Close releases what is kept between calls.
+	Close() error
+}
+
 // sourceOf makes the adapter of a configured source. It connects to nothing.
-func sourceOf(s *config.Source, log *slog.Logger, reg prometheus.Registerer) (*postgres.Source, error) {
+func sourceOf(s *config.Source, log *slog.Logger, reg prometheus.Registerer) (adapter, error) {
 	wanted := make(cdc.Wanted, len(s.Mappings))
 	for _, m := range s.Mappings {
 		wanted[m.Table()] = m.Columns()
@@ -89,11 +104,18 @@ func sourceOf(s *config.Source, log *slog.Logger, reg prometheus.Registerer) (*p
 	if reg != nil {
 		reg = prometheus.WrapRegistererWith(prometheus.Labels{"source": s.Name}, reg)
 	}
-	source, err := postgres.New(*s.Postgres, wanted, log, reg)
+	source, err := adapterOf(s, wanted, log, reg)
 	if err != nil {
 		return nil, &configError{fmt.Errorf("source %s: %w", s.Name, err)}
 	}
 	return source, nil
+}
+
+func adapterOf(s *config.Source, wanted cdc.Wanted, log *slog.Logger, reg prometheus.Registerer) (adapter, error) {
+	if s.MySQL != nil {
+		return mysql.New(*s.MySQL, wanted, log, reg)
+	}
+	return postgres.New(*s.Postgres, wanted, log, reg)
 }
 
 // chosen returns the configured sources, or the one that is named.

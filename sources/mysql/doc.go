@@ -1,0 +1,2 @@
+// Package mysql follows a MySQL or MariaDB server by its binary log.
+package mysql

@@ -1,0 +1,109 @@
+package mysql_test
+
+import (
+	"context"
+	"database/sql"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"tailstock/internal/privateserver"
+	"tailstock/sources/sourcetest"
+)
+
+// TestStress loads tables beside 8 writers on servers that are set up as others
+// would not: rotating their logs all the time, committing in another order than
+// that of the log, without GTIDs, with monitoring that reads the status all the time.
+// Nothing is synced to disk on any of them.
+func TestStress(t *testing.T) {
+	t.Parallel()
+	for name, s := range stresses() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			disturb := []func(testing.TB, *privateserver.MySQL){rotate, monitor}
+			if os.Getenv(sabotageVariable) != "" {
+				disturb = nil // whoever rotates the log waits for a commit that hangs, and holds up who would read too early
+			}
+			sourcetest.RunLoads(t, conformanceHarness(s.flavor, s.settings, disturb...))
+		})
+	}
+}
+
+type stress struct {
+	flavor   privateserver.Flavor
+	settings map[string]string
+}
+
+func stresses() map[string]stress {
+	return map[string]stress{
+		"MariaDB":     {privateserver.FlavorMariaDB, nil},
+		"Unordered":   {privateserver.FlavorMySQL, map[string]string{"binlog-order-commits": "OFF"}},
+		"WithoutGTID": {privateserver.FlavorMySQL, map[string]string{"gtid-mode": "OFF", "enforce-gtid-consistency": "OFF"}},
+	}
+}
+
+// TestStressCatches has chunks wait for less than they must, in each of the ways
+// that would seem to be enough, and expects the stress to find it.
+func TestStressCatches(t *testing.T) {
+	t.Parallel()
+	for sabotage, test := range map[string]string{
+		// The place in the log that has everything which the stream delivered.
+		"logged":   "TestStress/MariaDB/LoadInvisible",
+		"logged 2": "TestStress/Unordered/LoadInvisible",
+		"no rows":  "TestStress/WithoutGTID/LoadInvisible",
+	} {
+		t.Run(sabotage, func(t *testing.T) {
+			t.Parallel()
+			if sabotage == "logged 2" {
+				sabotage = "logged"
+			}
+			expectCaught(t, sabotage, test)
+		})
+	}
+}
+
+// rotate has the server begin a new file of its log all the time.
+func rotate(t testing.TB, server *privateserver.MySQL) {
+	t.Helper()
+	repeat(t, server, 50*time.Millisecond, "FLUSH BINARY LOGS")
+}
+
+// monitor has sessions ask for the status variables that chunks on MariaDB rely on.
+func monitor(t testing.TB, server *privateserver.MySQL) {
+	t.Helper()
+	for range 3 {
+		repeat(t, server, 0, "SHOW GLOBAL STATUS LIKE 'binlog_snapshot_%'")
+	}
+}
+
+// repeat executes a statement until the test ends, as long as the server is up.
+func repeat(t testing.TB, server *privateserver.MySQL, pause time.Duration, statement string) {
+	t.Helper()
+	db, err := sql.Open("mysql", server.DSN(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	ctx, stop := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() {
+		for ctx.Err() == nil {
+			rows, err := db.QueryContext(ctx, statement)
+			if err == nil {
+				for rows.Next() {
+				}
+				_ = rows.Close()
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		group.Wait()
+		_ = db.Close()
+	})
+}
