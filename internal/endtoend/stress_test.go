@@ -63,7 +63,7 @@ func TestStressKilled(t *testing.T) {
 	rng := random(t)
 	l := newStress(t, rng, true)
 	for range max(1, *rounds/50) {
-		points := failpoints(t)
+		points := failpoints(t, l.s)
 		rng.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 		if testing.Short() {
 			points = points[:6]
