@@ -11,6 +11,8 @@ FUZZTIME ?= 10s
 BENCH_OUT ?= bench.txt
 BENCH_FLAGS ?=
 POSTGRES_VERSIONS ?= 13 14 15 16 17 18
+STRESS_VERSIONS ?= 15 18
+STRESS_FLAGS ?=
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # What the tests must find, so that none is skipped for want of a server. MySQL
@@ -60,10 +62,14 @@ bench: servers ## Measure whole processes, write the table to BENCH_OUT (bench.t
 	go run ./internal/bench -out $(BENCH_OUT) $(BENCH_FLAGS)
 
 .PHONY: test-postgres-versions
-test-postgres-versions: servers postgres-versions ## Run the source's tests against PostgreSQL 13 to 18
+test-postgres-versions: servers postgres-versions ## Run the source's tests against PostgreSQL 13 to 18, and the stress tests against 15 and 18
 	for version in $(POSTGRES_VERSIONS); do \
 		echo "PostgreSQL $$version"; \
 		$(REQUIRE) TAILSTOCK_TEST_POSTGRES=$$version go test -count=1 ./sources/postgres; \
+	done
+	for version in $(STRESS_VERSIONS); do \
+		echo "stress on PostgreSQL $$version"; \
+		$(REQUIRE) TAILSTOCK_TEST_POSTGRES=$$version go test -count=1 -run '^TestStress' ./internal/endtoend $(STRESS_FLAGS); \
 	done
 
 ##@ Install

@@ -13,7 +13,9 @@ import (
 var (
 	rounds = flag.Int("rounds", 50, "rounds of the crash loop")
 	seed   = flag.Uint64("seed", 0, "seed of the random choices; 0 chooses one")
-	update = flag.Bool("update", false, "write the golden files")
+	// A million rows are loaded in a minute or two.
+	loadRows = flag.Int("load-rows", 150_000, "rows of the load in the middle of which the daemon is killed")
+	update   = flag.Bool("update", false, "write the golden files")
 )
 
 // TestMain plays the NATS server where a test needs one that can be killed.

@@ -190,10 +190,8 @@ func TestCompleteWaits(t *testing.T) {
 	db := openDatabase(t, server.DSN("postgres"), "CREATE TABLE stock (id int PRIMARY KEY, qty int, note text); INSERT INTO stock VALUES (1, 1, "+largeValue("n")+")", "stock")
 	s := newSource(t, db.config(), cdc.Wanted{{Schema: "public", Name: "stock"}: {"qty", "note"}})
 	tl := tail(t, s, "").started()
-	db.exec("ALTER SYSTEM SET synchronous_standby_names = 'nosuch'")
-	db.exec("SELECT pg_reload_conf()")
 	other := openDatabase(t, server.DSN("postgres"), "")
-	testenv.Eventually(t, patience, func() bool { return other.value("SHOW synchronous_standby_names") == "nosuch" }, nil)
+	release := hangCommits(t, server.DSN("postgres"))
 	hung := make(chan error, 1)
 	go func() {
 		// The statement also changes the note, so that the old one would be told from the new.
@@ -215,8 +213,7 @@ func TestCompleteWaits(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Complete(t.Context(), transaction, rows) }()
-	other.exec("ALTER SYSTEM SET synchronous_standby_names = ''")
-	other.exec("SELECT pg_reload_conf()")
+	release()
 	if err := <-hung; err != nil {
 		t.Fatal(err)
 	}
