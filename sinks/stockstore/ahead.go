@@ -20,8 +20,11 @@ const aheadEvents = 200
 type readAhead struct {
 	rows []rowChange
 	legs []aheadLeg
-	// read says that legs has all that is stored of rows, under the lock.
-	read bool
+	// at, if not nil, says which row of a slice each row is.
+	at []int32
+	// asked says that legs has all that is stored of rows, or will have it when the
+	// transaction has settled.
+	asked bool
 }
 
 // aheadLeg is a stored contribution of rows[row].
@@ -35,9 +38,9 @@ func (a *readAhead) take(row int, leg *storedLeg) error {
 	return nil
 }
 
-// answers reports whether legs are those of rows.
+// answers reports whether legs are, or will be, those of rows.
 func (a *readAhead) answers(rows []rowChange) bool {
-	return a != nil && a.read &&
+	return a != nil && a.asked &&
 		slices.EqualFunc(a.rows, rows, func(x, y rowChange) bool { return x.rowRef == y.rowRef })
 }
 

@@ -35,9 +35,9 @@ func TestLookAhead(t *testing.T) {
 		t.Fatalf("rows to read ahead are %+v", a)
 	}
 	if a.answers(a.rows) {
-		t.Error("answers before anything was read")
+		t.Error("answers before anything was asked")
 	}
-	a.read = true
+	a.asked = true
 	if !a.answers(a.rows) || a.answers(a.rows[:1]) || a.answers([]rowChange{{rowRef: rowRef{8, "[1]"}}, {rowRef: rowRef{7, "[2]"}}}) {
 		t.Error("must answer for just the rows that were read")
 	}

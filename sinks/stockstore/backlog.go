@@ -68,10 +68,10 @@ func (b *backlog) takeFresh() []int64 {
 // gather lets the outbox fill while a backlog is applied: every level would be
 // published many times over, each as old as the backlog, and the publishing would
 // take the time in which it could be caught up with. age is that of what was
-// published last: no level gets older by more than half of it. It returns early
+// published last: no level gets more than twice as old. It returns early
 // with rows of sources that have no backlog.
 func (s *Store) gather(ctx context.Context, age time.Duration) (fresh []int64) {
-	deadline, quiet := time.NewTimer(min(age/2, gatherMax)), time.NewTimer(gatherQuiet)
+	deadline, quiet := time.NewTimer(min(age, gatherMax)), time.NewTimer(gatherQuiet)
 	defer deadline.Stop()
 	defer quiet.Stop()
 	for {

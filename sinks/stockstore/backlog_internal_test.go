@@ -9,7 +9,7 @@ import (
 )
 
 // TestGather lets the outbox fill for as long as batches of a backlog keep
-// coming, at most for half of its age and thirty seconds.
+// coming, at most for its age and thirty seconds.
 func TestGather(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -23,7 +23,7 @@ func TestGather(t *testing.T) {
 	}{
 		"nothing is applied":          {age: time.Minute, want: 2 * time.Second},
 		"applies stop":                {age: time.Minute, applies: 10, want: 3 * time.Second},
-		"a little late":               {age: 600 * time.Millisecond, applies: 200, want: 300 * time.Millisecond},
+		"a little late":               {age: 300 * time.Millisecond, applies: 200, want: 300 * time.Millisecond},
 		"hours late":                  {age: time.Hour, applies: 400, want: 30 * time.Second},
 		"not late":                    {age: 0, applies: 200, want: 0},
 		"a slow worker is behind":     {age: time.Hour, behind: true, want: 30 * time.Second},

@@ -71,6 +71,11 @@ type transaction interface {
 	movePosition(ctx context.Context, source, logID string, p inventory.Position, worker string) error
 	// contributions reads the stored contributions of rows; i is an index into rows.
 	contributions(ctx context.Context, rows []rowChange, each func(i int, s *storedLeg) error) error
+	// readAhead asks for the stored contributions of the rows of ahead, which are
+	// there when the transaction has settled.
+	readAhead(ctx context.Context, ahead *readAhead) error
+	// settle waits for what was sent.
+	settle(ctx context.Context) error
 	// problems reads the problems that rows are marked with; i is an index into rows.
 	problems(ctx context.Context, rows []rowChange, each func(i int, p inventory.Problem) error) error
 	// changeContributions writes c, of which it keeps nothing but the contributions.

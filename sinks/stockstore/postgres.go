@@ -125,6 +125,7 @@ func (p *postgres) transact(ctx context.Context, begin []string, f func(transact
 		err = tx.flush(ctx)
 	}
 	if err != nil {
+		_ = tx.settle(ctx) // the connection is free for a statement then
 		rollback(ctx, conn.Conn())
 	}
 	return err

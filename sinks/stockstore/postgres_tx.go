@@ -18,6 +18,7 @@ import (
 type postgresTx struct {
 	postgresReader
 	batch *pgx.Batch
+	sent  pgx.BatchResults // the answers to the last batch, if nobody has read them
 }
 
 func (t *postgresTx) queue(sql string, args ...any) *pgx.QueuedQuery {
@@ -38,12 +39,29 @@ func (t *postgresTx) queueExactly(n int, sql string, args ...any) {
 }
 
 func (t *postgresTx) flush(ctx context.Context) error {
-	b := t.batch
-	if b == nil {
+	if err := t.send(ctx); err != nil {
+		return err
+	}
+	return t.settle(ctx)
+}
+
+// send sends what is queued, without waiting for the answers.
+func (t *postgresTx) send(ctx context.Context) error {
+	if err := t.settle(ctx); err != nil || t.batch == nil {
+		return err
+	}
+	t.sent = t.conn.SendBatch(ctx, t.batch)
+	t.batch = nil
+	return nil
+}
+
+// settle reads the answers to what was sent.
+func (t *postgresTx) settle(context.Context) error {
+	if t.sent == nil {
 		return nil
 	}
-	t.batch = nil
-	err := t.conn.SendBatch(ctx, b).Close()
+	err := t.sent.Close()
+	t.sent = nil
 	if pe := (*pgconn.PgError)(nil); errors.As(err, &pe) && pe.Code == divisionByZero {
 		return errOtherWriter
 	}
@@ -121,7 +139,7 @@ func (t *postgresTx) tryLockSource(ctx context.Context, source string, ahead *re
 	}
 	err = t.flush(ctx)
 	if ahead != nil {
-		ahead.read = err == nil && found
+		ahead.asked = err == nil && found
 	}
 	return l, found, err
 }
@@ -129,6 +147,12 @@ func (t *postgresTx) tryLockSource(ctx context.Context, source string, ahead *re
 func (t *postgresTx) contributions(ctx context.Context, rows []rowChange, each func(int, *storedLeg) error) error {
 	t.queueContributions(rows, each)
 	return t.flush(ctx)
+}
+
+func (t *postgresTx) readAhead(ctx context.Context, ahead *readAhead) error {
+	ahead.asked = true
+	t.queueContributions(ahead.rows, ahead.take)
+	return t.send(ctx)
 }
 
 func (t *postgresTx) queueContributions(rows []rowChange, each func(int, *storedLeg) error) {

@@ -8,7 +8,7 @@ import (
 
 // sliceRows bounds the rows that one statement reads or writes, and with them
 // the memory that a batch takes beside its messages.
-const sliceRows = 5_000
+const sliceRows = 2_500
 
 // replacement replaces the contributions of rows: what is stored is compared
 // with what the events state, and only differences are written.
@@ -27,24 +27,55 @@ type replacement struct {
 	first []int32
 }
 
-// apply replaces the contributions of the rows that have a good event, slice by slice.
+// apply replaces the contributions of the rows that have a good event, slice by
+// slice: while one is compared, the database reads what it holds of the next.
 func (r *replacement) apply(ctx context.Context, rows []rowChange) error {
-	slice := make([]rowChange, 0, min(len(rows), sliceRows))
+	good := make([]rowChange, 0, len(rows))
 	for i := range rows {
 		if rows[i].good != nil {
-			slice = append(slice, rows[i])
+			good = append(good, rows[i])
 		}
-		if len(slice) == sliceRows || (i == len(rows)-1 && len(slice) > 0) {
-			if err := r.slice(ctx, slice); err != nil {
-				return err
-			}
-			slice = slice[:0]
+	}
+	stored, slice := r.ahead, good[:min(sliceRows, len(good))]
+	r.ahead = nil
+	if stored.answers(slice) {
+		r.memory.mayHold(slice) // it does from now on
+	} else {
+		var err error
+		if stored, err = r.ask(ctx, slice); err != nil {
+			return err
 		}
+	}
+	for len(slice) > 0 {
+		if err := r.tx.settle(ctx); err != nil {
+			return err
+		}
+		good = good[len(slice):]
+		next := good[:min(sliceRows, len(good))]
+		ahead, err := r.ask(ctx, next)
+		if err != nil {
+			return err
+		}
+		if err := r.slice(ctx, slice, stored); err != nil {
+			return err
+		}
+		slice, stored = next, ahead
 	}
 	return nil
 }
 
-func (r *replacement) slice(ctx context.Context, rows []rowChange) error {
+// ask asks for what the store may hold of rows.
+func (r *replacement) ask(ctx context.Context, rows []rowChange) (*readAhead, error) {
+	held, at := r.memory.mayHold(rows)
+	ahead := &readAhead{rows: held, at: at}
+	if len(held) == 0 {
+		return ahead, nil
+	}
+	return ahead, r.tx.readAhead(ctx, ahead)
+}
+
+// slice replaces the contributions of rows, of which so much is stored.
+func (r *replacement) slice(ctx context.Context, rows []rowChange, stored *readAhead) error {
 	r.seen, r.first = r.seen[:0], r.first[:0]
 	for i := range rows {
 		r.first = append(r.first, int32(len(r.seen))) //nolint:gosec // fits in memory many times
@@ -53,11 +84,14 @@ func (r *replacement) slice(ctx context.Context, rows []rowChange) error {
 		}
 	}
 	r.changes.reset()
-	err := r.stored(ctx, rows, func(i int, s *storedLeg) error {
-		return r.compare(&rows[i], int(r.first[i]), s)
-	})
-	if err != nil {
-		return err
+	for i := range stored.legs {
+		at := stored.legs[i].row
+		if stored.at != nil {
+			at = int(stored.at[at])
+		}
+		if err := r.compare(&rows[at], int(r.first[at]), &stored.legs[i].storedLeg); err != nil {
+			return err
+		}
 	}
 	for i := range rows {
 		if err := r.insertUnseen(&rows[i], int(r.first[i])); err != nil {
@@ -69,27 +103,6 @@ func (r *replacement) slice(ctx context.Context, rows []rowChange) error {
 		return nil
 	}
 	return r.tx.changeContributions(ctx, &r.changes, r.causes)
-}
-
-// stored calls each for every stored contribution of rows.
-func (r *replacement) stored(ctx context.Context, rows []rowChange, each func(i int, s *storedLeg) error) error {
-	ahead := r.ahead
-	r.ahead = nil
-	held, at := r.memory.mayHold(rows)
-	switch {
-	case ahead.answers(rows):
-		for i := range ahead.legs {
-			if err := each(ahead.legs[i].row, &ahead.legs[i].storedLeg); err != nil {
-				return err
-			}
-		}
-		return nil
-	case len(held) == 0:
-		return nil
-	case at == nil:
-		return r.tx.contributions(ctx, rows, each)
-	}
-	return r.tx.contributions(ctx, held, func(i int, s *storedLeg) error { return each(int(at[i]), s) })
 }
 
 // compare decides on one stored contribution of a row.

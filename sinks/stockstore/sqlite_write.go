@@ -41,6 +41,13 @@ func (t *sqliteTx) lockSource(ctx context.Context, source string, _ *readAhead) 
 	return l, err
 }
 
+func (t *sqliteTx) readAhead(ctx context.Context, ahead *readAhead) error {
+	ahead.asked = true
+	return t.contributions(ctx, ahead.rows, ahead.take)
+}
+
+func (t *sqliteTx) settle(context.Context) error { return nil }
+
 func (t *sqliteTx) contributions(ctx context.Context, rows []rowChange, each func(int, *storedLeg) error) error {
 	ctx, err := uncut(ctx)
 	if err != nil {
