@@ -17,7 +17,7 @@ func TestLiveWindow(t *testing.T) {
 		for range rounds {
 			w.learn(took())
 			sum += w.rows()
-			if r := w.rows(); r < windowLeast || r > windowMost || w.chunk() > r || w.chunk() < windowLeast {
+			if r := w.rows(); r < windowLeast || r > windowMost || w.chunk() > r || w.chunk() < liveChunkLeast {
 				t.Fatalf("%d rows in chunks of %d", r, w.chunk())
 			}
 		}
