@@ -109,7 +109,7 @@ func TestStoreIsHeardAtOnce(t *testing.T) {
 	w := newWorld(t)
 	a := w.begin("erp")
 	p := w.client.Reporter(nil)
-	defer p.Close(t.Context()) //nolint:errcheck // the test is over
+	defer p.Close(t.Context())
 	began := time.Now()
 	for i := range 3 {
 		r := sampleReport
