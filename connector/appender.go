@@ -68,6 +68,9 @@ type appender struct {
 
 	// onAck is called after each acknowledgement. It must not block.
 	onAck func(inventory.Position)
+	// between is called by push between its look and its turn, where other goroutines
+	// may come in. Tests do.
+	between func()
 }
 
 type sentMessage struct {
@@ -92,6 +95,7 @@ func newAppender(source string, run Run, metrics *Metrics) *appender {
 		quiet:    make(chan struct{}, 1),
 		finished: make(chan struct{}),
 		onAck:    func(inventory.Position) {},
+		between:  func() {},
 	}
 }
 
@@ -393,6 +397,7 @@ func (a *appender) due() bool {
 // will push after giving it back.
 func (a *appender) push(ctx context.Context) error {
 	for a.due() {
+		a.between()
 		select {
 		case a.turn <- struct{}{}:
 		default:

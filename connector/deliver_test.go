@@ -97,6 +97,7 @@ func line(run, from uint64, n int) []inventory.Message {
 
 // tapeLog gives its messages in order, wherever their positions say they belong.
 type tapeLog struct {
+	size     func(*inventory.Message) int // 0 if nil
 	mu       sync.Mutex
 	id       string
 	first    uint64 // sequence of the first message, less one
@@ -156,7 +157,12 @@ func (r *tapeReader) Next(ctx context.Context, _ int, wait time.Duration) ([]con
 		r.log.mu.Lock()
 		var out []connector.LogMessage
 		for r.next < len(r.log.messages)-r.log.hidden {
-			out = append(out, connector.LogMessage{Message: r.log.messages[r.next], Sequence: r.log.first + uint64(r.next) + 1})
+			m := connector.LogMessage{Message: r.log.messages[r.next], Sequence: r.log.first + uint64(r.next) + 1}
+			m.Pending = uint64(len(r.log.messages) - r.next - 1)
+			if r.log.size != nil {
+				m.Size = r.log.size(&m.Message)
+			}
+			out = append(out, m)
 			r.next++
 		}
 		changed, fail := r.log.changed, r.log.fail
@@ -189,6 +195,7 @@ func (r *tapeReader) Close() error { return nil }
 
 // tapeStore notes what is applied and reported.
 type tapeStore struct {
+	more    []bool // of the batches
 	mu      sync.Mutex
 	state   connector.SourceState
 	applied []string
@@ -217,6 +224,7 @@ func (s *tapeStore) Apply(_ context.Context, b connector.Batch) (connector.Appli
 	if b.Expect != s.state.Position {
 		return connector.Applied{}, connector.ErrFenced
 	}
+	s.more = append(s.more, b.More)
 	var numbers []string
 	for _, m := range b.Messages {
 		numbers = append(numbers, fmt.Sprintf("%d.%d", m.Position.Run, m.Position.Number))
@@ -613,7 +621,7 @@ func TestCommitBeyondTransactionRowsIsSliced(t *testing.T) {
 		}
 		d.log.add(entry(at(1, 9), at(1, 8), 1))
 	}, func(d *deliverTest) {
-		d.wantApplied("1.0 1.1 1.2 1.3", "1.4 1.5 1.6", "1.7 1.8 1.9")
+		d.wantApplied("1.0 1.1 1.2 1.3", "1.4 1.5 1.6 1.7", "1.8 1.9")
 		wantMetric(t, d.reg, "tailstock_deliver_sliced_commits_total", 1)
 	})
 }
@@ -621,11 +629,21 @@ func TestCommitBeyondTransactionRowsIsSliced(t *testing.T) {
 func TestBatchesAreBounded(t *testing.T) {
 	t.Parallel()
 	delivered(t, func(d *deliverTest) {
-		d.log.add(entry(at(1, 0), at(0, 0), 2_000))
-		for n := uint64(1); n < 6; n++ {
-			d.log.add(entry(at(1, n), at(1, n-1), 2_000))
+		d.log.size = func(m *inventory.Message) int {
+			if m.Position.Number >= 6 {
+				return 3 << 20
+			}
+			return 100
 		}
-	}, func(d *deliverTest) { d.wantApplied("1.0 1.1 1.2", "1.3 1.4 1.5") })
+		for _, m := range line(1, 0, 9) {
+			d.log.add(entry(m.Position, m.Previous, 8_000))
+		}
+	}, func(d *deliverTest) {
+		d.wantApplied("1.0 1.1 1.2", "1.3 1.4 1.5", "1.6 1.7", "1.8")
+		if got, want := d.store.more, []bool{true, true, true, false}; !slices.Equal(got, want) {
+			t.Errorf("told that there is more: %v, want %v", got, want)
+		}
+	})
 }
 
 func TestDeliverFails(t *testing.T) {

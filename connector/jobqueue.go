@@ -9,6 +9,7 @@ import (
 
 	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
+	"tailstock/internal/failpoint"
 )
 
 // reasonAsked is why there is a job that an operator asked for.
@@ -45,10 +46,16 @@ func (l *loader) newAskedLoad(id string, spec *JobSpec) (*job, error) {
 			return nil, l.unmapped(name)
 		}
 	}
+	part := len(w.feeds) < len(l.s.configured)
 	for _, r := range l.s.run.Reports() {
-		if r.LogID == l.s.start.LogID {
-			w.stores = append(w.stores, r.Store)
+		if r.LogID != l.s.start.LogID {
+			continue
 		}
+		if part && !r.counts() {
+			// Nobody is to see one table of a source without the others.
+			return nil, &JobError{fmt.Sprintf("store %s holds nothing of source %s yet: its first load is of all tables", r.Store, l.s.c.cfg.Source)}
+		}
+		w.stores = append(w.stores, r.Store)
 	}
 	slices.Sort(w.stores)
 	if len(w.stores) == 0 {
@@ -351,6 +358,7 @@ func (l *loader) keepPlans(ctx context.Context) error {
 			if err := l.s.run.KeepPlan(ctx, p.text, p.rests); err != nil {
 				return err
 			}
+			failpoint.Hit("load.kept")
 			for _, answer := range p.answers {
 				answer <- nil
 			}

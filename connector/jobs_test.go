@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -440,6 +441,46 @@ func TestLoadsWait(t *testing.T) {
 		j.is(second, connector.JobCompleted)
 		j.wantWrong(nil)
 	})
+}
+
+// TestFirstLoadIsOfAllTables holds that nobody can have one table of a source count
+// before the others do.
+func TestFirstLoadIsOfAllTables(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := newJobWorld(t, 20, simConfig{0, 0})
+		j.d = j.world.start()
+		refused := 0
+		j.until("the first load", func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := j.d.jobs.Load().Start(ctx, connector.JobSpec{Kind: connector.JobLoad, Tables: []string{"public.bin"}})
+			if refusedAs(err, "its first load is of all tables") {
+				refused++
+			}
+			counted := j.store.counted()
+			if counted == 1 {
+				t.Fatal("one of two tables counts")
+			}
+			return counted == 2
+		})
+		if refused == 0 {
+			t.Error("nothing was refused; the test is void")
+		}
+		j.d.kill()
+	})
+}
+
+// counted is how many feeds count.
+func (s *memStore) counted() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.state.feeds {
+		if f.state == connector.FeedActive || f.state == connector.FeedStale {
+			n++
+		}
+	}
+	return n
 }
 
 // TestJobRefused holds that there is no job where one cannot work.

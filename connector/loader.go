@@ -10,6 +10,7 @@ import (
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
+	"tailstock/internal/failpoint"
 )
 
 const (
@@ -222,6 +223,7 @@ func (l *loader) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("load.started")
 	j.load, j.phase = at, jobStarting
 	return nil
 }
@@ -345,6 +347,7 @@ func (l *loader) append(ctx context.Context, t *tableRead, step *backfill.Step, 
 	if err := l.s.out.rows(ctx, r); err != nil {
 		return err
 	}
+	failpoint.Hit("load.stated")
 	cursor := step.Cursor()
 	marker := l.job.marker(t)
 	verifies := l.job.verify != nil
@@ -353,6 +356,7 @@ func (l *loader) append(ctx context.Context, t *tableRead, step *backfill.Step, 
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("load.marked")
 	if !verifies || !t.keys.begun {
 		t.rows += int64(prepared.chunk.Read())
 	}
@@ -437,6 +441,7 @@ func (l *loader) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("load.ended")
 	l.job.ends, l.job.phase = at, jobEnding
 	return nil
 }

@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tailstock/connector/backfill"
@@ -165,6 +166,8 @@ type LogMessage struct {
 	Sequence uint64
 	// Size is the length of the body, in bytes.
 	Size int
+	// Pending counts the messages that stood behind it in the log when it was sent.
+	Pending uint64
 }
 
 // LogTail describes a source's log at one moment.
@@ -225,6 +228,11 @@ type StoreReport struct {
 	Feeds    []FeedReport
 }
 
+// counts reports whether anything of the source counts in the store.
+func (r *StoreReport) counts() bool {
+	return slices.ContainsFunc(r.Feeds, func(f FeedReport) bool { return f.State == FeedActive || f.State == FeedStale })
+}
+
 // Reporter carries a store's reports to the captures.
 type Reporter interface {
 	// Report announces r at once and, every few seconds, keeps it. It does not
@@ -249,7 +257,8 @@ type Batch struct {
 	// Position is what it holds afterwards.
 	Position inventory.Position
 	Messages []LogMessage
-	// More says that the log has more to apply at once: its worker is behind.
+	// More says that the log had more to apply when the last message was read: the
+	// worker is behind.
 	More bool
 }
 

@@ -60,25 +60,31 @@ type jobWorld struct {
 func inJobWorld(t *testing.T, n int, f func(*jobWorld)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1)
-		w.chaos.set(0)
-		w.keep, w.config = 0, simConfig{0, -1}
-		w.source.exact, w.source.dawdles = false, false
-		for _, table := range w.source.tables {
-			clear(table.rows)
-			clear(table.good)
-			clear(table.visible)
-		}
-		for id := 1; id <= n; id++ {
-			w.source.set(id, simRow{sku: "P" + strconv.Itoa(id), location: "L" + strconv.Itoa(id%2), qty: id})
-		}
-		j := &jobWorld{world: w, t: t}
-		j.d = w.start()
-		j.until("the first load", func() bool { return len(w.store.levels()) == n })
+		j := newJobWorld(t, n, simConfig{0, -1})
+		j.d = j.world.start()
+		j.until("the first load", func() bool { return len(j.store.levels()) == n })
 		j.until("its end", func() bool { return len(j.list()) == 1 && j.list()[0].State == connector.JobCompleted })
 		f(j)
 		j.d.kill()
 	})
+}
+
+// newJobWorld returns a world without trouble, whose source has n bins.
+func newJobWorld(t *testing.T, n int, config simConfig) *jobWorld {
+	t.Helper()
+	w := newWorld(t, 1)
+	w.chaos.set(0)
+	w.keep, w.config = 0, config
+	w.source.exact, w.source.dawdles = false, false
+	for _, table := range w.source.tables {
+		clear(table.rows)
+		clear(table.good)
+		clear(table.visible)
+	}
+	for id := 1; id <= n; id++ {
+		w.source.set(id, simRow{sku: "P" + strconv.Itoa(id), location: "L" + strconv.Itoa(id%2), qty: id})
+	}
+	return &jobWorld{world: w, t: t}
 }
 
 // until waits until what holds.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -44,6 +45,9 @@ const (
 
 // ErrNoDaemon is returned when no daemon answers for a source.
 var ErrNoDaemon = errors.New("no daemon answers")
+
+// errAskCut is returned when the connection broke while an answer was waited for.
+var errAskCut = errors.New("the connection broke before the answer came; what was asked may have been done")
 
 // Control serves the endpoints of one source, as a NATS service.
 type Control struct {
@@ -173,7 +177,9 @@ func (e *remoteError) Unwrap() error { return e.is }
 // Ask puts a question to the daemon that serves an endpoint for source, and
 // decodes the answer into out. It fails with ErrNoDaemon if nobody does, and
 // with the daemon's own error: a *connector.JobError, a *cdc.SetupError,
-// connector.ErrNoJob or connector.ErrNotCapturing where it is one of these.
+// connector.ErrNoJob or connector.ErrNotCapturing where it is one of these. It
+// waits no longer than the connection lasts: a daemon that died does not answer,
+// and took the server with it where that is embedded.
 func (c *Client) Ask(ctx context.Context, source string, a Access, endpoint string, question, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -181,7 +187,7 @@ func (c *Client) Ask(ctx context.Context, source string, a Access, endpoint stri
 	if err != nil {
 		return fmt.Errorf("ask for %s of source %s: %w", endpoint, source, err)
 	}
-	reply, err := c.nc.RequestWithContext(ctx, c.names.controlSubject(a, source)+"."+endpoint, body)
+	reply, err := c.request(ctx, c.names.controlSubject(a, source)+"."+endpoint, body)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("%w for source %s: none captures it at present; start \"tailstock run\", or look at its log if it runs",
@@ -199,4 +205,25 @@ func (c *Client) Ask(ctx context.Context, source string, a Access, endpoint stri
 		return fmt.Errorf("answer to %s of source %s: %w", endpoint, source, err)
 	}
 	return nil
+}
+
+// request sends a request and waits for the reply, until ctx ends or the
+// connection breaks.
+func (c *Client) request(ctx context.Context, subject string, body []byte) (*nats.Msg, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	broken := c.nc.StatusChanged(nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		if _, ok := <-broken; ok {
+			cancel(errAskCut)
+		}
+	})
+	reply, err := c.nc.RequestWithContext(ctx, subject, body)
+	c.nc.RemoveStatusListener(broken) // closes it
+	watch.Wait()
+	if err != nil && errors.Is(context.Cause(ctx), errAskCut) {
+		return nil, errAskCut
+	}
+	return reply, err
 }

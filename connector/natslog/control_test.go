@@ -181,3 +181,29 @@ func TestControlSlowAnswer(t *testing.T) {
 		t.Error("a question outlives its service")
 	}
 }
+
+// TestAskWithoutServer: who waits for an answer is told at once when the server goes away.
+func TestAskWithoutServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	operator, err := natslog.Connect(t.Context(), w.cfg, natslog.Options{Role: natslog.RoleOperator})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = operator.Close() })
+	asked := make(chan struct{})
+	serve(t, w.client, "erp", natslog.Endpoint{Name: "look", Access: natslog.AccessRead, Answer: func(ctx context.Context, _ []byte) (any, error) {
+		close(asked)
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}})
+	answer := make(chan error, 1)
+	began := time.Now()
+	go func() { answer <- operator.Ask(t.Context(), "erp", natslog.AccessRead, "look", "hello", new(string)) }()
+	<-asked
+	w.stop()
+	err = <-answer
+	if err == nil || !strings.Contains(err.Error(), "connection broke") || time.Since(began) > 20*time.Second {
+		t.Errorf("got %v after %s, want to hear at once that the connection broke", err, time.Since(began))
+	}
+}

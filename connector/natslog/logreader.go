@@ -133,7 +133,7 @@ func (r *logReader) decode(m pulled) (connector.LogMessage, error) {
 		return connector.LogMessage{}, fmt.Errorf("message %d of stream %s: %w", m.sequence, r.find.stream, err)
 	}
 	r.next, r.at = m.sequence+1, e.Position
-	return connector.LogMessage{Message: message, Sequence: m.sequence, Size: len(m.Data)}, nil
+	return connector.LogMessage{Message: message, Sequence: m.sequence, Size: len(m.Data), Pending: m.pending}, nil
 }
 
 // Tail looks at the log itself.

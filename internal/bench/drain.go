@@ -223,6 +223,8 @@ func (b *bench) report(d drain, a arrival, reference time.Duration) {
 		b.table.add(d.String()+": log to store, after nats-server was killed", perSecond(d.rate(a.replayed)), "–", "–", "–")
 	} else {
 		against("source to log, store, levels and Redis", a.cache, "50k rows/s")
+		b.table.add(d.String()+": all in log / store / Redis after",
+			fmt.Sprintf("%.1f / %.1f / %.1f s", a.log.Seconds(), a.store.Seconds(), a.cache.Seconds()), "–", "–", "–")
 	}
 	b.table.add(d.String()+": changes per message of the log", fmt.Sprintf("%.0f", float64(d.changes)/a.messages), "–", "–", "–")
 	if !d.logOnly {

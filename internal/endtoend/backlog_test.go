@@ -51,6 +51,40 @@ func TestStoppedStoreHoldsNothing(t *testing.T) {
 	p.expectExit(t, 0)
 }
 
+// TestPausedStoreHoldsNothing has store and cache answer nothing any more, their
+// connections open, as on a machine that hangs: the source's log is let go of time
+// after time, and what was written meanwhile reaches them when they go on.
+func TestPausedStoreHoldsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, false)
+	p := s.started(t)
+	rng := random(t)
+	w := s.work(t, rng)
+	s.awaitConfirmed(t, p)
+	committed := w.end(t)
+	s.awaitAgreement(t, p)
+	for _, pause := range []func() error{s.store.Pause, s.redis.Pause} {
+		if err := pause(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		w = s.work(t, rng)
+		s.awaitConfirmed(t, p)
+		committed = append(committed, w.end(t)...)
+	}
+	s.awaitConfirmed(t, p) // the last of them as well
+	for _, goOn := range []func() error{s.store.Continue, s.redis.Continue} {
+		if err := goOn(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.awaitAgreement(t, p)
+	s.auditLog(t, committed)
+	p.signal(t, syscall.SIGTERM)
+	p.expectExit(t, 0)
+}
+
 // awaitConfirmed waits until the source's slot has confirmed everything that was
 // written so far.
 func (s *system) awaitConfirmed(t *testing.T, p *process) {

@@ -29,6 +29,10 @@ type crashLoop struct {
 	// faults are the other ways to break it.
 	faults    []string
 	committed []string
+	// operator asks for jobs all the time, nil if nobody does.
+	operator *operator
+	// ease, if not nil, ends what may keep a failpoint from being reached.
+	ease func()
 }
 
 // TestCrashLoop has every failpoint at least once, in random order, between
@@ -180,10 +184,22 @@ func (l *crashLoop) failpoint(name string, w *workload) {
 	l.daemon.kill()
 	// A token is kept beside the tail only while nothing is there to append.
 	w.unmapped.Store(name == "capture.checkpointed")
+	if strings.HasPrefix(name, "load.") && l.operator == nil {
+		o := l.s.operate(l.t, l.rng, true)
+		o.loads.Store(true)
+		defer o.end(l.t)
+	}
+	most := 30
+	if name == "load.started" || name == "load.ended" {
+		most = 2 // of which there are few
+	}
 	for attempt, patience := range []time.Duration{1500 * time.Millisecond, patience} {
 		turn := 1
+		if attempt > 0 && l.ease != nil {
+			l.ease()
+		}
 		if attempt == 0 {
-			turn = 1 + l.rng.IntN(1+l.rng.IntN(30))
+			turn = 1 + l.rng.IntN(1+l.rng.IntN(most))
 		}
 		if strings.HasPrefix(name, "cache.replay") {
 			if err := l.s.redis.Flush(l.t.Context()); err != nil {

@@ -75,6 +75,8 @@ type workload struct {
 	errs chan error
 	// unmapped has people change nothing that is mapped.
 	unmapped atomic.Bool
+	// harsh has them do all that PostgreSQL can.
+	harsh bool
 
 	mu sync.Mutex
 	// committed holds the ids of transactions that are known to have committed.
@@ -97,6 +99,12 @@ const (
 	orders  = 60
 )
 
+// Of a harsh workload there are more workers, who share more rows.
+const (
+	harshWorkers = 8
+	spread       = 2_000
+)
+
 func sku(rng *rand.Rand) string  { return fmt.Sprintf("BRK-%03d", rng.IntN(40)) }
 func site(rng *rand.Rand) string { return []string{"DC1", "DC2", "Shop 7"}[rng.IntN(3)] }
 
@@ -104,9 +112,20 @@ func site(rng *rand.Rand) string { return []string{"DC1", "DC2", "Shop 7"}[rng.I
 // until it is ended.
 func (s *system) work(t *testing.T, rng *rand.Rand) *workload {
 	t.Helper()
+	return s.workWith(t, rng, workers, false)
+}
+
+// writeHarshly starts a workload with everything that PostgreSQL can do.
+func (s *system) writeHarshly(t *testing.T, rng *rand.Rand) *workload {
+	t.Helper()
+	return s.workWith(t, rng, harshWorkers, true)
+}
+
+func (s *system) workWith(t *testing.T, rng *rand.Rand, n int, harsh bool) *workload {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	w := &workload{stop: stop, errs: make(chan error, workers)}
-	for i := range workers {
+	w := &workload{stop: stop, errs: make(chan error, n), harsh: harsh}
+	for i := range n {
 		k := &worker{w: w, rng: rand.New(rand.NewPCG(rng.Uint64(), 0)), marker: bins + i}
 		w.done.Go(func() {
 			if err := k.run(ctx, s.erp.DSN("postgres")); err != nil {
@@ -154,6 +173,12 @@ func (k *worker) session(ctx context.Context, dsn string) (err error) {
 		return nil // it is being restarted
 	}
 	defer k.conn.Close(finish)
+	if k.w.harsh {
+		// What waits behind a commit that hangs gives up.
+		if _, err := k.conn.Exec(finish, `set lock_timeout = '100ms'`); err != nil {
+			return err
+		}
+	}
 	for ctx.Err() == nil {
 		if err := k.step(finish); err != nil {
 			return err
@@ -176,10 +201,17 @@ func (k *worker) step(ctx context.Context) error {
 	var id string
 	err = tx.QueryRow(ctx, `insert into bin_stock (id, sku, site, qty) values ($1, 'MARKER', 'DC1', 1)
 		on conflict (id) do update set qty = bin_stock.qty + 1 returning pg_current_xact_id()::text`, k.marker).Scan(&id)
+	if conflict(err) {
+		return tx.Rollback(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	for range 1 + k.rng.IntN(8) {
+	most := 8
+	if k.w.harsh {
+		most = 4 // they meet often enough
+	}
+	for range 1 + k.rng.IntN(most) {
 		err := k.statement(ctx, tx)
 		if conflict(err) {
 			return tx.Rollback(ctx)
@@ -188,10 +220,8 @@ func (k *worker) step(ctx context.Context) error {
 			return err
 		}
 	}
-	if k.rng.IntN(10) == 0 {
-		return tx.Rollback(ctx)
-	}
-	if err := tx.Commit(ctx); err != nil {
+	committed, err := k.finish(ctx, tx)
+	if err != nil || !committed {
 		return err
 	}
 	k.w.mu.Lock()
@@ -200,11 +230,27 @@ func (k *worker) step(ctx context.Context) error {
 	return nil
 }
 
+// finish commits the transaction, or does not.
+func (k *worker) finish(ctx context.Context, tx pgx.Tx) (committed bool, err error) {
+	switch {
+	case k.rng.IntN(10) == 0:
+		return false, tx.Rollback(ctx)
+	case k.w.harsh && k.rng.IntN(8) == 0:
+		return k.finishPrepared(ctx)
+	case k.w.harsh && k.rng.IntN(3) == 0:
+		// Waits neither for the disk nor for a standby.
+		if _, err := tx.Exec(ctx, "set local synchronous_commit = off"); err != nil {
+			return false, err
+		}
+	}
+	return true, tx.Commit(ctx)
+}
+
 // conflict reports whether err is a refusal of the database's own rules: a
-// constraint, or a deadlock.
+// constraint, a deadlock, or a lock that somebody else holds for too long.
 func conflict(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code[:2] == "23" || pg.Code[:2] == "40")
+	return errors.As(err, &pg) && (pg.Code[:2] == "23" || pg.Code[:2] == "40" || pg.Code == "55P03")
 }
 
 func (k *worker) statement(ctx context.Context, tx pgx.Tx) error {
@@ -228,8 +274,11 @@ func (k *worker) statement(ctx context.Context, tx pgx.Tx) error {
 }
 
 func (k *worker) change(ctx context.Context, tx pgx.Tx) error {
+	if k.w.harsh && k.rng.IntN(10) == 0 {
+		return k.changeHarshly(ctx, tx)
+	}
 	rng := k.rng
-	id := rng.IntN(bins)
+	id := k.bin()
 	order := fmt.Sprintf("SO-%04d", rng.IntN(orders))
 	var sql string
 	var args []any
@@ -243,7 +292,7 @@ func (k *worker) change(ctx context.Context, tx pgx.Tx) error {
 	case 5:
 		sql, args = `update bin_stock set sku = $2, site = $3 where id = $1`, []any{id, sku(rng), site(rng)}
 	case 6:
-		sql, args = `update bin_stock set id = $2 where id = $1`, []any{id, rng.IntN(bins)}
+		sql, args = `update bin_stock set id = $2 where id = $1`, []any{id, k.bin()}
 	case 7:
 		sql, args = `delete from bin_stock where id = $1`, []any{id}
 	case 8:

@@ -32,7 +32,7 @@ func (s *Store) Apply(ctx context.Context, b connector.Batch) (connector.Applied
 	failpoint.Hit("store.committed")
 	s.loads.moved(b.Source, w.book.memory, b.LogID, b.Position)
 	s.metrics.applied(b, w.applied, time.Since(start))
-	s.backlog.note(b.Source, b.More)
+	s.backlog.note(b.Source, b.More, w.listed)
 	s.lastFeeds.note(b.Source, w.book.feeds)
 	if w.applied.Cells > 0 || w.book.flipped {
 		s.signal()
@@ -126,7 +126,7 @@ func (w *batchWriter) addCells(ctx context.Context, cells []cellDelta, causes []
 			listed = append(listed, cells[i].Cell)
 		}
 		if len(listed) == outboxCells || (i == len(cells)-1 && len(listed) > 0) {
-			if err := w.tx.listCells(ctx, listed); err != nil {
+			if err := w.tx.listCells(ctx, listed, func(id int64) { w.listed = append(w.listed, id) }); err != nil {
 				return fmt.Errorf("list changed cells: %w", err)
 			}
 			w.applied.Cells += len(listed)

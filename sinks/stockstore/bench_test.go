@@ -1,6 +1,7 @@
 package stockstore_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -63,6 +64,9 @@ func benchmarkApply(b *testing.B, cfg stockstore.Config) {
 type benchWriter struct {
 	store *stockstore.Store
 	at    inventory.Position
+	// source is "bench" if empty; more says that its log holds more.
+	source string
+	more   bool
 }
 
 // open returns the load of the table, which is empty.
@@ -76,7 +80,8 @@ func (w *benchWriter) open() []connector.LogMessage {
 
 func (w *benchWriter) apply(b testing.TB, size int, row func(i int) int) {
 	b.Helper()
-	batch := connector.Batch{Source: "bench", LogID: "log", Expect: w.at, Position: w.at}
+	source := cmp.Or(w.source, "bench")
+	batch := connector.Batch{Source: source, LogID: "log", Expect: w.at, Position: w.at, More: w.more}
 	if w.at.Number == 0 {
 		batch.Expect = inventory.Position{}
 		batch.Messages = w.open()
@@ -96,7 +101,7 @@ func (w *benchWriter) apply(b testing.TB, size int, row func(i int) int) {
 		if len(events) == 10 || i == size-1 {
 			batch.Position.Number++
 			batch.Messages = append(batch.Messages, connector.LogMessage{Message: inventory.Message{
-				Source: "bench", Position: batch.Position,
+				Source: source, Position: batch.Position,
 				Commits: []inventory.Commit{{
 					Transaction: "771123", CommittedAt: time.Now().Truncate(time.Microsecond), Last: true, Events: events,
 				}},

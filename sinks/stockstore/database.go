@@ -49,6 +49,8 @@ type reader interface {
 	// outboxPage reads rows that list cells, oldest first, except those in taken,
 	// up to about limit cells, together with what their cells hold: one statement.
 	outboxPage(ctx context.Context, taken []int64, limit int, page *outboxPage) error
+	// outboxRows is like outboxPage for the rows of ids that are there.
+	outboxRows(ctx context.Context, ids []int64, page *outboxPage) error
 	// outboxList is like outboxPage and reads which cells are listed, once each, but not what they hold.
 	outboxList(ctx context.Context, taken []int64, limit int, list *outboxList) error
 	// listedCells reads what cells hold, in one statement with the session.
@@ -80,8 +82,9 @@ type transaction interface {
 	// markProblems keeps the problems of rows, clearProblems forgets them.
 	markProblems(ctx context.Context, rows []rowChange, causes []cause) error
 	clearProblems(ctx context.Context, rows []rowChange) error
-	// listCells adds an outbox row that lists cells.
-	listCells(ctx context.Context, cells []inventory.Cell) error
+	// listCells adds an outbox row that lists cells. made is called with its id, at
+	// the latest when the transaction is committed.
+	listCells(ctx context.Context, cells []inventory.Cell, made func(id int64)) error
 	deleteOutbox(ctx context.Context, ids []int64) error
 	// flush sends what has not been sent.
 	flush(ctx context.Context) error

@@ -20,6 +20,8 @@ type batchWriter struct {
 	// the row which the database refuses; negative means all.
 	limit int
 	last  *DataError
+	// listed are the outbox rows that were made, once they are.
+	listed []int64
 	// ahead may have what the first rows to be written need, nil if nothing was read ahead.
 	ahead   *readAhead
 	applied connector.Applied

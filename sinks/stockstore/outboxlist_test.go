@@ -126,3 +126,35 @@ func (p *pages) wantLevels(want int) {
 		p.t.Errorf("%d cells stored, %d published, want %d (%v)", n, len(p.levels), want, err)
 	}
 }
+
+// TestFreshCellsPassABacklog: what a source without a backlog changed is published
+// between the pages of another's.
+func TestFreshCellsPassABacklog(t *testing.T) {
+	t.Parallel()
+	dialects(t, func(t *testing.T, cfg stockstore.Config, db *sql.DB) {
+		s, err := stockstore.Open(t.Context(), cfg, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		slow := &benchWriter{store: s, at: inventory.Position{Run: 1}, more: true}
+		live := &benchWriter{store: s, at: inventory.Position{Run: 1}, source: "live"}
+		for range 3 {
+			slow.apply(t, 6_000, func(i int) int { return i })
+		}
+		p := &pages{t: t, db: db, store: s, levels: make(map[inventory.Cell]string)}
+		p.begin()
+		p.publish() // full: there is a backlog
+		p.publish() // a part of its cells
+		live.apply(t, 1, func(int) int { return 90_000 })
+		before := p.published
+		p.publish()
+		if got := p.levels[inventory.Cell{SKU: "BRK-090000", Location: "DC0"}]; got == "" || p.published != before+1 {
+			t.Errorf("published %d cells, and %q of the live source", p.published-before, got)
+		}
+		for p.publish() {
+		}
+		p.wantOutbox(0)
+		p.wantLevels(6_001)
+	})
+}

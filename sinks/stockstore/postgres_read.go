@@ -35,6 +35,14 @@ const withOutboxRows = `with page as (
 )
 `
 
+// selectOutboxRows reads the outbox rows of $1 in the form of selectOutboxPage.
+const selectOutboxRows = `with page as (
+	select id, skus, locations from outbox where walk is null and id = any($1::bigint[])
+), listed as (
+	select distinct u.sku, u.location from page, unnest(page.skus, page.locations) u(sku, location)
+)
+select session, (select array_agg(id) from page), ` + selectLevelRows
+
 // selectOutboxPage reads outbox rows and what their cells hold. The first row of
 // the result has the session and the ids, the others the cells.
 const selectOutboxPage = withOutboxRows + `select session, (select array_agg(id) from page), ` + selectLevelRows
@@ -67,6 +75,10 @@ order by l.sku, l.location)`
 
 func (r *postgresReader) outboxPage(ctx context.Context, taken []int64, limit int, page *outboxPage) error {
 	return r.levelRows(ctx, page, selectOutboxPage, notNull(taken), limit, outboxPageRows)
+}
+
+func (r *postgresReader) outboxRows(ctx context.Context, ids []int64, page *outboxPage) error {
+	return r.levelRows(ctx, page, selectOutboxRows, ids)
 }
 
 func (r *postgresReader) listedCells(ctx context.Context, cells []inventory.Cell, page *outboxPage) error {

@@ -179,9 +179,17 @@ func refArrays(rows []rowChange) (feeds []int32, keys []string) {
 	return feeds, keys
 }
 
-func (t *postgresTx) listCells(_ context.Context, cells []inventory.Cell) error {
+func (t *postgresTx) listCells(_ context.Context, cells []inventory.Cell, made func(int64)) error {
 	skus, locations := cellArrays(cells)
-	t.queue(`insert into outbox (size, skus, locations) values ($1, $2, $3)`, len(cells), skus, locations)
+	t.queue(`insert into outbox (size, skus, locations) values ($1, $2, $3) returning id`, len(cells), skus, locations).
+		Query(eachRow(func(scan scanFunc) error {
+			var id int64
+			if err := scan(&id); err != nil {
+				return err
+			}
+			made(id)
+			return nil
+		}))
 	return nil
 }
 

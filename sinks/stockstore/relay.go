@@ -3,6 +3,7 @@ package stockstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -127,7 +128,7 @@ func (s *Store) BeginSession(ctx context.Context, start connector.SessionStart) 
 		}
 		for cells := start.Republish; len(cells) > 0; {
 			n := min(len(cells), outboxCells)
-			if err := tx.listCells(ctx, cells[:n]); err != nil {
+			if err := tx.listCells(ctx, cells[:n], func(int64) {}); err != nil {
 				return err
 			}
 			if cells = cells[n:]; n == outboxCells {
@@ -182,14 +183,21 @@ func (s *Store) pendingOutbox(ctx context.Context, session uint64) (connector.Pe
 	s.relay.mu.Lock()
 	taken, list, behind, newest := s.relay.takenIDs(), s.relay.list, s.relay.behind, s.relay.newest
 	s.relay.mu.Unlock()
-	if behind && len(list.cells) == 0 {
-		s.gather(ctx, time.Since(fromMicros(newest)))
+	fresh := s.backlog.takeFresh()
+	if behind && len(list.cells) == 0 && len(fresh) == 0 {
+		fresh = s.gather(ctx, time.Since(fromMicros(newest)))
 	}
+	fresh = slices.DeleteFunc(fresh, func(id int64) bool { return slices.Contains(taken, id) })
 
 	var page outboxPage
 	err := s.db.read(ctx, func(r reader) error {
 		if !behind {
 			return r.outboxPage(ctx, taken, pageCells, &page)
+		}
+		if len(fresh) > 0 {
+			if err := r.outboxRows(ctx, fresh, &page); err != nil || len(page.ids) > 0 {
+				return err
+			}
 		}
 		if len(list.cells) == 0 {
 			if err := r.outboxList(ctx, taken, listCells, &list); err != nil {

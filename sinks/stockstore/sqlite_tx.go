@@ -87,6 +87,25 @@ func (c *sqliteConn) outboxPage(ctx context.Context, taken []int64, limit int, p
 	return c.listedCells(ctx, list.cells, page)
 }
 
+func (c *sqliteConn) outboxRows(ctx context.Context, ids []int64, page *outboxPage) error {
+	listed := make(map[inventory.Cell]bool)
+	for _, id := range ids {
+		err := c.query(ctx, func(scan scanFunc) error {
+			var cells string
+			if err := scan(&cells); err != nil {
+				return err
+			}
+			page.ids = append(page.ids, id)
+			_, err := decodeCells(cells, listed)
+			return err
+		}, `select cells from outbox where id = $1 and walk is null`, id)
+		if err != nil {
+			return err
+		}
+	}
+	return c.listedCells(ctx, slices.Collect(maps.Keys(listed)), page)
+}
+
 func (c *sqliteConn) outboxList(ctx context.Context, taken []int64, limit int, list *outboxList) error {
 	err := c.query(ctx, func(scan scanFunc) error { return scan(&list.session) }, `select session from store_meta`)
 	if err != nil {

@@ -189,13 +189,19 @@ func (t *sqliteTx) clearProblems(ctx context.Context, rows []rowChange) error {
 	return nil
 }
 
-func (t *sqliteTx) listCells(ctx context.Context, cells []inventory.Cell) error {
+func (t *sqliteTx) listCells(ctx context.Context, cells []inventory.Cell, made func(int64)) error {
 	text, err := encodeCells(cells)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `insert into outbox (size, cells) values ($1, $2)`, len(cells), text)
-	return err
+	return t.query(ctx, func(scan scanFunc) error {
+		var id int64
+		if err := scan(&id); err != nil {
+			return err
+		}
+		made(id)
+		return nil
+	}, `insert into outbox (size, cells) values ($1, $2) returning id`, len(cells), text)
 }
 
 func (t *sqliteTx) deleteOutbox(ctx context.Context, ids []int64) error {

@@ -193,7 +193,8 @@ func TestChunkSessions(t *testing.T) {
 		t.Errorf("%s sessions after five chunks, want 1", n)
 	}
 	// A server that ended the session meanwhile makes no difference.
-	db.exec(`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = '` + db.name + `'`)
+	db.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '` + db.name + `'`)
+	testenv.Eventually(t, patience, func() bool { return sessions() == "0" }, nil)
 	if c := chunk(t, s, backfill.Request{Table: public("stock"), Limit: 3}); len(c.Rows) != 3 {
 		t.Errorf("got %d rows, want 3", len(c.Rows))
 	}

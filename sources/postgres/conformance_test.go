@@ -86,7 +86,10 @@ func conformanceServer(t *testing.T, server *privateserver.Postgres) *sourcetest
 		Sessions: func(t testing.TB) int {
 			return int(c.number(t, "SELECT count(*) FROM pg_stat_activity WHERE application_name = '"+conformanceName+"'"))
 		},
-		Hang: func(t testing.TB) func() { return hangCommits(t, server.DSN("postgres")) },
+		// The walsender of PostgreSQL 13 locks the index of a truncated table, which the
+		// TRUNCATE holds until it is visible (observed; 14 does without).
+		TruncateHolds: c.number(t, "SELECT current_setting('server_version_num')::int / 10000") < 14,
+		Hang:          func(t testing.TB) func() { return hangCommits(t, server.DSN("postgres")) },
 		Retained: func(t testing.TB) int64 {
 			return c.number(t, "SELECT pg_current_wal_lsn() - confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '"+conformanceName+"'")
 		},

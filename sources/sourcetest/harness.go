@@ -84,6 +84,9 @@ type Server struct {
 	// Retained tells how many bytes of log the server keeps because nobody
 	// confirmed them. Only with DiscardsConfirmedLog.
 	Retained func(t testing.TB) int64
+	// TruncateHolds says that the stream waits for a TRUNCATE to become visible, and
+	// everything behind it too. Only with StreamsBeforeVisible.
+	TruncateHolds bool
 	// Hang makes the commits that follow stay invisible, although they are
 	// delivered, until release is called, which may be called several times. Only
 	// with StreamsBeforeVisible.

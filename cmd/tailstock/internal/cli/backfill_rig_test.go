@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
 	"tailstock/cmd/tailstock/internal/cli"
 	"tailstock/connector"
@@ -21,7 +22,7 @@ import (
 )
 
 // rig is an installation: an ERP with a table of 2,000 rows, each in a cell of its
-// own, an embedded NATS server, a store in SQLite, and a daemon in this process.
+// own, an embedded NATS server, a store, and a daemon in this process.
 type rig struct {
 	t      *testing.T
 	config string
@@ -54,6 +55,46 @@ func (b *buffer) String() string {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigOn(t, sqliteStore)
+}
+
+// openStore makes a store of one kind in dir: what the configuration says of it, and
+// a way to look into it and to spoil it.
+type openStore func(t *testing.T, dir string) (config string, db *sql.DB)
+
+func sqliteStore(t *testing.T, dir string) (config string, db *sql.DB) {
+	t.Helper()
+	path := filepath.Join(dir, "stock.db")
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("{sqlite: %q}", path), db
+}
+
+func postgresStore(t *testing.T, _ string) (config string, db *sql.DB) {
+	t.Helper()
+	dsn := testenv.Database(t)
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("{postgres: %q}", dsn), db
+}
+
+// onEachStore runs f as a test on every kind of store.
+func onEachStore(t *testing.T, f func(*rig)) {
+	t.Helper()
+	for name, open := range map[string]openStore{"sqlite": sqliteStore, "postgres": postgresStore} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(newRigOn(t, open))
+		})
+	}
+}
+
+func newRigOn(t *testing.T, open openStore) *rig {
+	t.Helper()
 	dsn := testenv.Database(t)
 	erp, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {
@@ -68,16 +109,18 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	r := &rig{t: t, config: filepath.Join(dir, "tailstock.yaml"), erp: erp, log: new(buffer)}
+	stored, db := open(t, dir)
+	t.Cleanup(func() { _ = db.Close() })
+	r := &rig{t: t, store: db, config: filepath.Join(dir, "tailstock.yaml"), erp: erp, log: new(buffer)}
 	text := fmt.Sprintf(`nats: {embedded: {dir: %q}}
-store: {sqlite: %q}
+store: %s
 sources:
   erp:
     postgres: {dsn: %q, slot: %s, publication: %s}
     tables:
       public.stock:
         contributes: [{when: qty >= 0, sku: part, location: site, on_hand: qty}]
-`, filepath.Join(dir, "nats"), filepath.Join(dir, "stock.db"), dsn, slot, slot)
+`, filepath.Join(dir, "nats"), stored, dsn, slot, slot)
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -88,11 +131,6 @@ sources:
 			t.Logf("log of the daemon:\n%s", r.log)
 		}
 	})
-	r.store, err = sql.Open("sqlite", "file:"+filepath.Join(dir, "stock.db")+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = r.store.Close() })
 	return r
 }
 
