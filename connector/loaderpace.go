@@ -10,10 +10,12 @@ import (
 
 // Bounds of a liveWindow, and the time that it keeps to.
 const (
-	windowLeast = 250
+	windowLeast = 500
 	windowMost  = 2_000
 	windowStep  = 100
 	windowTime  = 20 * time.Millisecond
+	// liveChunkLeast is the least chunk to open: a smaller one costs the source as much.
+	liveChunkLeast = 250
 )
 
 // liveWindow is how many read rows may be on their way to the stores while
@@ -26,7 +28,7 @@ func (w *liveWindow) rows() int { return windowLeast + w.above }
 
 // chunk is how many rows to read at once: so few that some are read while others
 // are applied.
-func (w *liveWindow) chunk() int { return max(windowLeast, w.rows()/3) }
+func (w *liveWindow) chunk() int { return max(liveChunkLeast, w.rows()/3) }
 
 // learn takes the time from the placing of a chunk to the report that it is applied.
 func (w *liveWindow) learn(took time.Duration) {

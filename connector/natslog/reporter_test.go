@@ -1,6 +1,7 @@
 package natslog_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"testing"
@@ -101,35 +102,58 @@ func TestFirstReportRegisters(t *testing.T) {
 	}
 }
 
+// gatedLease is held, which it says only once the gate is open.
+type gatedLease struct{ asked, gate chan struct{} }
+
+func (l gatedLease) Hold(ctx context.Context, f func(context.Context) error) error { return f(ctx) }
+
+func (l gatedLease) Check(ctx context.Context) error {
+	l.asked <- struct{}{}
+	select {
+	case <-l.gate:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // TestStoreIsHeardAtOnce: what a capture knows of a store that it has not heard of
-// before is the newest that the store said, as soon as one report is kept, although
-// it asked for what is kept when nothing was.
+// before is the newest that the store said, as soon as its first report is kept,
+// although that one said less, and nothing was kept when the others came.
 func TestStoreIsHeardAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a := w.begin("erp")
-	p := w.client.Reporter(nil)
-	defer p.Close(t.Context()) //nolint:errcheck // the test is over
-	began := time.Now()
+	lease := gatedLease{make(chan struct{}, 1), make(chan struct{})}
+	p := w.client.Reporter(lease)
 	for i := range 3 {
 		r := sampleReport
 		r.Position.Number = uint64(i)
 		if err := p.Report(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
+		if i == 0 {
+			<-lease.asked // this one is being kept
+		}
 	}
+	began := time.Now()
+	close(lease.gate)
+	late := time.After(10 * time.Second)
 	for {
 		if got := a.run.Reports(); len(got) == 1 && got[0].Position.Number == 2 {
 			break
 		}
 		select {
 		case <-a.run.Reported():
-		case <-time.After(10 * time.Second):
+		case <-late:
 			t.Fatalf("the capture knows %+v, and is not told of more", a.run.Reports())
 		}
 	}
 	if took := time.Since(began); took > 1500*time.Millisecond {
 		t.Errorf("it took %s, as if the clock had brought it", took)
+	}
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 

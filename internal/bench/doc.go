@@ -1,12 +1,19 @@
 // Command bench measures Tailstock as a whole process against references taken
 // in the same run, on private servers, and prints one table.
 //
-//	go run ./internal/bench [-only NAME,…] [-changes N] [-rows N] [-large N] [-out FILE] [-profile DIR]
+//	go run ./internal/bench [-only NAME,…] [-changes N] [-rows N] [-large N] [-loaded N] [-out FILE] [-profile DIR]
 //
 // # Loading
 //
 // Every measurement begins with a daemon that loads the table, from its start until
 // every row is in store, levels stream and Redis. How fast that was is reported.
+//
+//	loadsmall    10,000 rows, of which loading is mostly waiting
+//	load         a million rows, to the store and on to levels stream and Redis
+//	loadlog      a backfill of as many rows to the log alone, without a store that must keep up
+//	verify       the comparing of as many rows with the store, by the command that an operator uses
+//	loadlatency  the time of changes to log and store while as many rows are loaded anew, in both
+//	             halves of the load, beside the same without a load
 //
 // # Draining a backlog
 //

@@ -127,7 +127,7 @@ func (m *loadMemory) mayHold(rows []rowChange) (held []rowChange, at []int32) {
 	}
 	for i := range rows {
 		if !m.newRow(rows[i].rowRef) {
-			held, at = append(held, rows[i]), append(at, int32(i)) //nolint:gosec // a slice of rows
+			held, at = append(held, rows[i]), append(at, int32(i))
 		}
 	}
 	return held, at

@@ -32,8 +32,11 @@ func (l *loadedLog) read(from, to, units int) {
 	l.t.Helper()
 	var events []inventory.Event
 	for row := from; row < to; row++ {
-		l.rows[row] = comparedEvent(cdc.OpRead, row, fmt.Sprint("sku-", row/2), units)
-		events = append(events, l.rows[row])
+		e := comparedEvent(cdc.OpRead, row, fmt.Sprint("sku-", row/2), units)
+		// What is there already under another leg would not be in the way.
+		e.Contributions[0].Leg = fmt.Sprint("leg", units)
+		l.rows[row] = e
+		events = append(events, e)
 	}
 	l.apply(inventory.Message{Commits: []inventory.Commit{{
 		Transaction: "load", CommittedAt: time.Now(), Load: l.load, Events: events, Last: true,
