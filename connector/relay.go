@@ -95,7 +95,7 @@ func (r *Relay) await(ctx context.Context, progress Progress) (RelayState, error
 			return state, nil
 		}
 		progress.Beat()
-		if err := sleep(ctx, relayPoll); err != nil {
+		if err := r.idle(ctx); err != nil {
 			return RelayState{}, err
 		}
 	}
@@ -204,7 +204,7 @@ func (s *relaySession) send(ctx context.Context, out chan<- page) error {
 			checked = time.Now()
 			s.progress.Beat()
 		}
-		if err := s.idle(ctx); err != nil {
+		if err := s.r.idle(ctx); err != nil {
 			return err
 		}
 	}
@@ -219,13 +219,14 @@ func (s *relaySession) heed() {
 	}
 }
 
-func (s *relaySession) idle(ctx context.Context) error {
+// idle waits for something to have changed in the store.
+func (r *Relay) idle(ctx context.Context) error {
 	poll := time.NewTimer(relayPoll)
 	defer poll.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-s.r.cfg.Store.Wake():
+	case <-r.cfg.Store.Wake():
 		// For the read to come; a signal more does no harm.
 	case <-poll.C:
 	}

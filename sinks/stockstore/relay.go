@@ -194,17 +194,7 @@ func (s *Store) pendingOutbox(ctx context.Context, session uint64) (connector.Pe
 		if !behind {
 			return r.outboxPage(ctx, taken, pageCells, &page)
 		}
-		if len(fresh) > 0 {
-			if err := r.outboxRows(ctx, fresh, &page); err != nil || len(page.ids) > 0 {
-				return err
-			}
-		}
-		if len(list.cells) == 0 {
-			if err := r.outboxList(ctx, taken, listCells, &list); err != nil {
-				return err
-			}
-		}
-		return list.next(ctx, r, &page)
+		return list.page(ctx, r, taken, fresh, &page)
 	})
 	if err != nil {
 		return connector.Pending{}, fmt.Errorf("read outbox of stock store: %w", err)
@@ -240,6 +230,22 @@ func (r *relay) walkWaits() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.walking
+}
+
+// page reads fresh outbox rows if there are any, and otherwise the next cells of l,
+// which is read anew, without the rows in taken, when it is used up.
+func (l *outboxList) page(ctx context.Context, r reader, taken, fresh []int64, page *outboxPage) error {
+	if len(fresh) > 0 {
+		if err := r.outboxRows(ctx, fresh, page); err != nil || len(page.ids) > 0 {
+			return err
+		}
+	}
+	if len(l.cells) == 0 {
+		if err := r.outboxList(ctx, taken, listCells, l); err != nil {
+			return err
+		}
+	}
+	return l.next(ctx, r, page)
 }
 
 // next reads what the next cells of l hold, and takes them off. Its outbox rows

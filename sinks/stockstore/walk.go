@@ -48,9 +48,10 @@ func (w *walkStep) keep(ctx context.Context, tx transaction) error {
 	return err
 }
 
-// startWalk begins a walk over everything, in place of one that is under way.
+// startWalk begins a walk over everything, in place of those that are under way: it
+// publishes whatever they would.
 func startWalk(ctx context.Context, tx transaction) error {
-	if _, err := tx.exec(ctx, `delete from outbox where walk = 'all'`); err != nil {
+	if _, err := tx.exec(ctx, `delete from outbox where walk is not null`); err != nil {
 		return err
 	}
 	_, err := tx.exec(ctx, `insert into outbox (walk) values ('all')`)
