@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tailstock/connector"
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 	"tailstock/sinks/sinktest"
@@ -171,6 +172,38 @@ func TestLoadAtRandom(t *testing.T) {
 		l.complete()
 		if t.Failed() {
 			t.Logf("seed %d", seed)
+		}
+	})
+}
+
+// TestFirstLoadIsPublishedOnce begins the first session after a load: the walk over
+// everything takes the place of that over what the load changed.
+func TestFirstLoadIsPublishedOnce(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, _ sinktest.StoreDatabase, s *stockstore.Store) {
+		l := newLoadedLog(t, s)
+		l.read(0, 1_000, 1) // two rows a cell
+		l.apply(inventory.Message{LoadCompleted: &inventory.LoadCompleted{Load: l.load}})
+		place := connector.Place{Stream: "levels"}
+		if err := s.BeginSession(t.Context(), connector.SessionStart{Session: 1, Place: place, Walk: true}); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			p, err := s.Pending(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Done == nil {
+				break
+			}
+			place.Session = 1
+			place.Sequence += uint64(len(p.Levels))
+			if err := s.Published(t.Context(), 1, place, []any{p.Done}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if place.Sequence != 500 {
+			t.Errorf("published %d levels of 500 cells", place.Sequence)
 		}
 	})
 }
