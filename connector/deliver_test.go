@@ -631,12 +631,12 @@ func TestBatchesAreBounded(t *testing.T) {
 	delivered(t, func(d *deliverTest) {
 		d.log.size = func(m *inventory.Message) int {
 			if m.Position.Number >= 6 {
-				return 3 << 20
+				return 2 << 20
 			}
 			return 100
 		}
 		for _, m := range line(1, 0, 9) {
-			d.log.add(entry(m.Position, m.Previous, 8_000))
+			d.log.add(entry(m.Position, m.Previous, 5_000))
 		}
 	}, func(d *deliverTest) {
 		d.wantApplied("1.0 1.1 1.2", "1.3 1.4 1.5", "1.6 1.7", "1.8")

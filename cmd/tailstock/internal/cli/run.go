@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -39,26 +39,15 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.limitMemory(cfg)
+			bounded, stop := context.WithCancel(cmd.Context())
+			defer stop()
+			go a.boundMemory(bounded, cfg)
 			return newDaemon(cfg, selected, a.logger(cfg.Logging), a.build()).run(cmd.Context())
 		},
 	})
 	cmd.Flags().StringSliceVar(&roles, "roles", nil,
 		"only these roles: "+strings.Join(roleKinds(), ", ")+", or one of a source, as capture/erp")
 	return cmd
-}
-
-// memoryGoal is what the collector keeps the process below, as long as what is
-// alive allows: tens of MiB, whatever sources send. Without it the heap may grow to
-// twice of what is alive, and a burst leaves it there.
-const memoryGoal = 128 << 20
-
-// limitMemory sets the goal, unless GOMEMLIMIT does or the process is a NATS server
-// as well, which caches what it likes.
-func (a *app) limitMemory(cfg *config.Config) {
-	if _, set := a.Lookup("GOMEMLIMIT"); !set && cfg.NATS.Embedded == nil {
-		debug.SetMemoryLimit(memoryGoal)
-	}
 }
 
 // logger writes to standard error as configured, and as JSON if that is asked for.
