@@ -249,14 +249,6 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// event makes an event with a header.
-func event(kind uint8, body []byte) []byte {
-	b := make([]byte, eventHeaderBytes, eventHeaderBytes+len(body))
-	b[4] = kind
-	binary.LittleEndian.PutUint32(b[9:], uint32(eventHeaderBytes+len(body)))
-	return append(b, body...)
-}
-
 // fakeLookup answers a binder without a server.
 type fakeLookup struct{}
 

@@ -13,6 +13,8 @@ import (
 
 // TestLargeTransaction reads a transaction of many rows in parts, in bounded
 // memory, whether it is compressed or not.
+//
+//nolint:paralleltest // it measures memory
 func TestLargeTransaction(t *testing.T) {
 	for name, c := range map[string]struct {
 		flavor   privateserver.Flavor

@@ -53,7 +53,7 @@ func (s *stream) run(ctx context.Context, from token) error {
 		}
 		return fmt.Errorf("start reading the binary log: %w", err)
 	}
-	return s.wait(streamer)
+	return s.wait(streamer) //nolint:contextcheck // the connection ends it
 }
 
 // start connects, and asks for everything after from.
@@ -145,7 +145,7 @@ func checksummed(raw []byte) bool {
 
 // wait waits until the stream has ended, and returns why.
 func (s *stream) wait(streamer *replication.BinlogStreamer) error {
-	_, err := streamer.GetEvent(context.Background()) //nolint:contextcheck,forbidigo // the connection ends it
+	_, err := streamer.GetEvent(context.Background()) //nolint:forbidigo // the connection ends it
 	if s.err != nil {
 		return s.err
 	}
@@ -215,9 +215,11 @@ type socketConn struct {
 }
 
 func (c *socketConn) SetDeadline(t time.Time) error { return c.owner.deadline(c.Conn.SetDeadline, t) }
+
 func (c *socketConn) SetReadDeadline(t time.Time) error {
 	return c.owner.deadline(c.Conn.SetReadDeadline, t)
 }
+
 func (c *socketConn) SetWriteDeadline(t time.Time) error {
 	return c.owner.deadline(c.Conn.SetWriteDeadline, t)
 }
@@ -269,7 +271,7 @@ func (c *sessionConn) writeInstead(b []byte) (int, error) {
 	const header = 4
 	packet := bytes.ReplaceAll(b, []byte(`'NONE'`), []byte(`'CRC32'`))
 	n := len(packet) - header
-	packet[0], packet[1], packet[2] = byte(n), byte(n>>8), byte(n>>16)
+	packet[0], packet[1], packet[2] = byte(n), byte(n>>8), byte(n>>16) //nolint:gosec // its three bytes
 	if _, err := c.Conn.Write(packet); err != nil {
 		return 0, err
 	}

@@ -173,16 +173,19 @@ func TestReplaced(t *testing.T) {
 		for name, statements := range map[string][]string{
 			"swap": {"CREATE TABLE _stock_gho LIKE stock", "INSERT INTO _stock_gho VALUES (1, 'A', 1)", "RENAME TABLE stock TO _stock_del, _stock_gho TO stock"},
 			"away": {"ALTER TABLE stock RENAME TO gone"},
-			"partition": {"ALTER TABLE stock PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (10), PARTITION b VALUES LESS THAN (20))",
-				"ALTER TABLE stock DROP PARTITION b"},
+			"partition": {
+				"ALTER TABLE stock PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (10), PARTITION b VALUES LESS THAN (20))",
+				"ALTER TABLE stock DROP PARTITION b",
+			},
 			"truncated partition": {"ALTER TABLE stock PARTITION BY HASH (id) PARTITIONS 2", "ALTER TABLE stock TRUNCATE PARTITION p0"},
 			"statement":           {"SET SESSION binlog_format = 'STATEMENT'", "INSERT INTO stock VALUES (1, 'A', 1)"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				d, text := (*database)(nil), "logged a statement (INSERT)"
+				var d *database
+				var text string
 				if name == "statement" { // which ends every source of the server
-					d = newServer(t, f, nil, stockTable)
+					d, text = newServer(t, f, nil, stockTable), "logged a statement (INSERT)"
 				} else {
 					d = newDatabase(t, f, stockTable)
 					text = "table " + d.name + ".stock"
