@@ -170,7 +170,7 @@ func (a *reading) awaitRow(ctx context.Context, row ringRow) error {
 		tests[i] = plan.test(i, "=")
 	}
 	query := "SELECT 1 FROM " + plan.fromSQL() + " WHERE " + strings.Join(tests, " AND ") + " LOCK IN SHARE MODE"
-	stmt, err := a.session.prepared(ctx, query)
+	stmt, err := a.session.prepared(ctx, query) //nolint:sqlclosecheck // the session keeps it
 	if err != nil {
 		return err
 	}
