@@ -210,10 +210,27 @@ func (d *decoder) rotate(h *eventHeader, body []byte) error {
 		return fmt.Errorf("file %s ends in the middle of transaction %s", d.at.file, d.group.name())
 	}
 	to := place{string(w.b), pos}
-	if to == d.at {
-		return nil
+	if d.group.open && to.file != d.at.file {
+		if err := d.abandon(); err != nil {
+			return err
+		}
 	}
 	d.at = to
+	return nil
+}
+
+// abandon forgets a group that the file of a server that crashed ends in the
+// middle of: it did not commit.
+func (d *decoder) abandon() error {
+	if d.part > 0 {
+		return &cdc.GapError{
+			Reason: cdc.GapSkipped,
+			Detail: fmt.Sprintf("file %s ends in the middle of transaction %s, of which parts were delivered: the server crashed", d.at.file, d.group.name()),
+			Fix:    reloadFix,
+		}
+	}
+	d.drop()
+	d.group = group{}
 	return nil
 }
 
