@@ -305,14 +305,18 @@ func (d *decoder) drop() {
 }
 
 // flushProgress makes the newest boundary ready as progress, if transactions have
-// not carried it already. force does so also if it has not moved.
+// not carried it already. force does so also if it has not moved. It does nothing
+// between the parts of a transaction.
 func (d *decoder) flushProgress(force bool) {
-	if !d.progress && !force {
+	if !d.progress && !force || d.midway() {
 		return
 	}
 	d.progress = false
 	d.deliver(&cdc.Transaction{Last: true, Resume: d.boundaryToken()}, 0)
 }
+
+// midway reports whether parts of a transaction are delivered, and its end is not.
+func (d *decoder) midway() bool { return d.group.open && d.part > 0 }
 
 // boundaryToken is the token to go on from the boundary.
 func (d *decoder) boundaryToken() cdc.Resume {
