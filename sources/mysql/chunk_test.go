@@ -351,11 +351,11 @@ func TestChunkView(t *testing.T) {
 				if !c.View.Sees(first) || c.View.Sees(got[1]) || c.View.Sees(got[2]) {
 					t.Error("the view sees another part of the log than what was delivered when the window opened")
 				}
-				for i, want := range []bool{false, false, true} {
-					if c.View.Reached(got[i].Resume) != want {
-						t.Errorf("reached after transaction %d: %t", i, !want)
-					}
+				if c.View.Reached(got[0].Resume) || c.View.Reached(got[1].Resume) {
+					t.Error("reached before everything that it sees was delivered")
 				}
+				// MariaDB notes in its log, a moment later, that the file before is not needed any more.
+				tl.wait("place behind the view", func() bool { return c.View.Reached(tl.token()) })
 				if c.View.Reached("") || c.View.Reached(cdc.Resume(strings.Replace(string(got[2].Resume), `"server":"`, `"server":"x`, 1))) {
 					t.Error("reached by the token of another server")
 				}
