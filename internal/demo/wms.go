@@ -103,7 +103,7 @@ func (w *Warehouse) Fill(ctx context.Context, parts []string) (int, error) {
 			n := from + i
 			args = append(args, hall(n), fmt.Sprintf("%c-%04d", 'A'+rune(n%8), n/8), part, []string{"pick", "pick", "inspect", "pick", "void"}[n%5], 3+n%30)
 		}
-		insert := "INSERT INTO `tabBin Stock` (hall, bin, part_no, `status`, qty) VALUES " + strings.Join(values, ", ")
+		insert := "INSERT INTO `tabBin Stock` (hall, bin, part_no, `status`, qty) VALUES " + strings.Join(values, ", ") //nolint:gosec // placeholders
 		if _, err := w.db.ExecContext(ctx, insert, args...); err != nil {
 			return 0, fmt.Errorf("fill the warehouse: %w", err)
 		}

@@ -361,6 +361,7 @@ func (b *binder) derive(m *tableMap, f *mapField) (c column, problem string, err
 		if f.members != nil {
 			c.members, err = b.members(c.charset, f)
 		}
+	default:
 	}
 	c.sourceType = c.family().String()
 	return c, "", err

@@ -143,7 +143,7 @@ func (t *tableFacts) readKind(ctx context.Context, q queryer) error {
 }
 
 // counters are what of a definition changes without anybody's doing.
-var counters = regexp.MustCompile(` AUTO_INCREMENT=\d+`) //nolint:gochecknoglobals // a constant of its type
+var counters = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
 // readDefinition returns the text of SHOW CREATE TABLE, which tells also the
 // foreign keys that information_schema hides from an account that may only read.

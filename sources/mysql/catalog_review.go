@@ -34,8 +34,8 @@ const kindTable = "BASE TABLE"
 
 // reviewExistence reports whether t is a table that can be captured at all.
 func (c *catalog) reviewExistence(r *review, t *tableFacts) bool {
-	problem := func(about aspect, detail, fix string) bool {
-		r.add(about, cdc.FindingProblem, t.object(), t.object(), detail, fix)
+	problem := func(detail, fix string) bool {
+		r.add(aboutTable, cdc.FindingProblem, t.object(), t.object(), detail, fix)
 		return false
 	}
 	switch {
@@ -44,16 +44,16 @@ func (c *catalog) reviewExistence(r *review, t *tableFacts) bool {
 			c.account+" may not read it, if there is such a table ("+t.denied+")", c.grantFix(t))
 		return false
 	case t.name.Schema == "":
-		return problem(aboutTable, "has no database before its name", "write it as database.table in the configuration")
+		return problem("has no database before its name", "write it as database.table in the configuration")
 	case t.kind == "":
-		return problem(aboutTable, "does not exist"+c.suggestTables(t.name), "correct the name in the configuration")
+		return problem("does not exist"+c.suggestTables(t.name), "correct the name in the configuration")
 	case slices.Contains(systemSchemas, strings.ToLower(t.stored.Schema)):
-		return problem(aboutTable, "is of the server itself and not in its log", "remove it from the configuration")
+		return problem("is of the server itself and not in its log", "remove it from the configuration")
 	case t.kind == "SYSTEM VERSIONED":
-		return problem(aboutTable, "is system-versioned: its log has the rows of its history, too, and does not tell them apart",
+		return problem("is system-versioned: its log has the rows of its history, too, and does not tell them apart",
 			"remove it from the configuration, or ALTER TABLE "+quoteTable(t.name)+" DROP SYSTEM VERSIONING;")
 	case t.kind != kindTable:
-		return problem(aboutTable, "is a "+strings.ToLower(t.kind)+", and only tables can be captured",
+		return problem("is a "+strings.ToLower(t.kind)+", and only tables can be captured",
 			"name the tables behind it in the configuration")
 	}
 	r.add(aboutTable, cdc.FindingOK, t.object(), t.object(), "exists", "")

@@ -52,36 +52,36 @@ func unicodeCharset(name string) *charset {
 func characterLength(name string) func(text []byte) int {
 	switch name {
 	case "big5", "gbk", "gb2312", "euckr":
-		return func(text []byte) int { return ifHigh(text[0], 2) }
+		return func(text []byte) int { return pairIfHigh(text[0]) }
 	case "sjis", "cp932":
 		return func(text []byte) int {
 			if text[0] >= 0xa0 && text[0] <= 0xdf { // half-width katakana
 				return 1
 			}
-			return ifHigh(text[0], 2)
+			return pairIfHigh(text[0])
 		}
 	case "ujis", "eucjpms":
 		return func(text []byte) int {
 			if text[0] == 0x8f { // JIS X 0212
 				return 3
 			}
-			return ifHigh(text[0], 2)
+			return pairIfHigh(text[0])
 		}
 	case "gb18030":
 		return func(text []byte) int {
 			if text[0] >= 0x80 && len(text) > 1 && text[1] >= '0' && text[1] <= '9' {
 				return 4
 			}
-			return ifHigh(text[0], 2)
+			return pairIfHigh(text[0])
 		}
 	}
 	return nil
 }
 
-// ifHigh returns n for a byte that begins a character of several, and otherwise 1.
-func ifHigh(b byte, n int) int {
+// pairIfHigh returns 2 for a byte that begins a character of two, and otherwise 1.
+func pairIfHigh(b byte) int {
 	if b >= 0x80 {
-		return n
+		return 2
 	}
 	return 1
 }
@@ -137,7 +137,7 @@ func appendUTF32(dst, text []byte) ([]byte, error) {
 		return dst, fmt.Errorf("UTF-32 text of %d bytes", len(text))
 	}
 	for i := 0; i < len(text); i += 4 {
-		dst = utf8.AppendRune(dst, rune(binary.BigEndian.Uint32(text[i:])))
+		dst = utf8.AppendRune(dst, rune(binary.BigEndian.Uint32(text[i:]))) //nolint:gosec // what is no character becomes U+FFFD
 	}
 	return dst, nil
 }

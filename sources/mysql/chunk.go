@@ -158,7 +158,7 @@ func (p *chunkPlan) read(ctx context.Context, s *readSession, r *backfill.Reques
 	if err != nil {
 		return err
 	}
-	stmt, err := s.prepared(ctx, query)
+	stmt, err := s.prepared(ctx, query) //nolint:sqlclosecheck // the session keeps it
 	if err != nil {
 		return err
 	}

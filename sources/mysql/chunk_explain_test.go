@@ -139,5 +139,8 @@ func explained(t *testing.T, s *readSession, query string, args []any) map[strin
 			plan["type"] = fmt.Sprint(n + 1)
 		}
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return plan
 }

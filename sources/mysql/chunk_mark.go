@@ -112,9 +112,9 @@ func (s *readSession) committed(ctx context.Context) (p place, err error) {
 
 // awaitRows is for a MySQL without GTIDs, which tells nothing of what is visible: a
 // row that a transaction changed is locked until the storage engine has committed
-// it, so that a locking read of one row of each transaction waits for that. At most
-// one transaction of each session is in the log and not in the engine, and they are
-// the newest, as long as the server commits in the order of its log.
+// it, so that a locking read of it waits for that. One row of the newest transaction
+// is enough: as long as the server commits in the order of its log, all before it
+// are visible when it is (observed: a view sees a beginning of the log).
 func (a *reading) awaitRows(ctx context.Context) error {
 	if strings.EqualFold(a.session.facts.vars["binlog_order_commits"], "OFF") {
 		return &cdc.SetupError{
@@ -123,15 +123,17 @@ func (a *reading) awaitRows(ctx context.Context) error {
 			Fix:     "SET GLOBAL binlog_order_commits = ON, or set gtid_mode to ON",
 		}
 	}
-	for _, row := range a.mark.ring {
-		err := a.awaitRow(ctx, row)
-		switch {
-		case errorNumber(err) == errLockWaitTimeout:
-			return &invisibleError{fmt.Sprintf("row %q of table %s", row.key, row.table)}
-		case gone(err):
-		case err != nil:
-			return fmt.Errorf("wait for row %q of table %s: %w", row.key, row.table, err)
-		}
+	if len(a.mark.ring) == 0 {
+		return nil
+	}
+	row := a.mark.ring[len(a.mark.ring)-1]
+	err := a.awaitRow(ctx, row)
+	switch {
+	case errorNumber(err) == errLockWaitTimeout:
+		return &invisibleError{fmt.Sprintf("row %q of table %s", row.key, row.table)}
+	case gone(err):
+	case err != nil:
+		return fmt.Errorf("wait for row %q of table %s: %w", row.key, row.table, err)
 	}
 	a.source.ring.visible(a.mark.ring)
 	return nil
@@ -170,7 +172,7 @@ func (a *reading) awaitRow(ctx context.Context, row ringRow) error {
 		tests[i] = plan.test(i, "=")
 	}
 	query := "SELECT 1 FROM " + plan.fromSQL() + " WHERE " + strings.Join(tests, " AND ") + " LOCK IN SHARE MODE"
-	stmt, err := a.session.prepared(ctx, query)
+	stmt, err := a.session.prepared(ctx, query) //nolint:sqlclosecheck // the session keeps it
 	if err != nil {
 		return err
 	}

@@ -221,7 +221,9 @@ func TestChunkWhere(t *testing.T) {
 		}
 		for _, wrong := range []*cdc.Condition{
 			where(cdc.ConditionEqual, "secret", numeral("1")), where(cdc.ConditionEqual, "q", text("1")), where(cdc.ConditionEqual, "name", numeral("1")),
-			where(cdc.ConditionEqual, "q"), {Op: cdc.ConditionAnd}, {Op: 99, Column: "q"},
+			where(cdc.ConditionEqual, "q"),
+			{Op: cdc.ConditionAnd},
+			{Op: 99, Column: "q"},
 		} {
 			if _, err := s.Read(t.Context(), s.Mark(), backfill.Request{Table: table, Limit: 2, Where: wrong}); err == nil {
 				t.Errorf("%+v was accepted", wrong)
@@ -320,6 +322,45 @@ func TestChunkFromAnotherServer(t *testing.T) {
 	_, err := other.Read(t.Context(), one.Mark(), backfill.Request{Table: cdc.TableName{Schema: "shop", Name: "stock"}, Limit: 1})
 	if err == nil || !strings.Contains(err.Error(), "leads to the mariadb server 2, and the stream comes from the mariadb server 1") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestChunkView reads a chunk that sees more than the stream had delivered when the
+// window opened: it is reached behind all of that, and denies it.
+func TestChunkView(t *testing.T) {
+	t.Parallel()
+	for name, settings := range map[string]map[string]string{"GTID": nil, "places": {"gtid-mode": "OFF", "enforce-gtid-consistency": "OFF"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			flavors(t, func(t *testing.T, f privateserver.Flavor) {
+				if f == privateserver.FlavorMariaDB && settings != nil {
+					t.Skip("MariaDB always has GTIDs")
+				}
+				d := newServer(t, f, settings, "CREATE TABLE stock (id int PRIMARY KEY, qty int)")
+				s := d.source(d.config(), "stock: qty")
+				tl := tail(t, s, "").started()
+				d.exec("INSERT INTO stock VALUES (1, 5)")
+				first := tl.take(1)[0]
+				mark := s.Mark()
+				d.exec("UPDATE stock SET qty = 6", "FLUSH BINARY LOGS", "INSERT INTO stock VALUES (2, 7)")
+				c, err := s.Read(t.Context(), mark, backfill.Request{Table: cdc.TableName{Schema: d.name, Name: "stock"}, Limit: 9})
+				if err != nil || fmt.Sprint(images(c)) != "[id=1,qty=6 id=2,qty=7]" {
+					t.Fatalf("chunk: %v, %v", images(c), err)
+				}
+				got := tl.take(3)
+				if !c.View.Sees(first) || c.View.Sees(got[1]) || c.View.Sees(got[2]) {
+					t.Error("the view sees another part of the log than what was delivered when the window opened")
+				}
+				if c.View.Reached(got[0].Resume) || c.View.Reached(got[1].Resume) {
+					t.Error("reached before everything that it sees was delivered")
+				}
+				// MariaDB notes in its log, a moment later, that the file before is not needed any more.
+				tl.wait("place behind the view", func() bool { return c.View.Reached(tl.token()) })
+				if c.View.Reached("") || c.View.Reached(cdc.Resume(strings.Replace(string(got[2].Resume), `"server":"`, `"server":"x`, 1))) {
+					t.Error("reached by the token of another server")
+				}
+			})
+		})
 	}
 }
 

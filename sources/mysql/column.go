@@ -114,10 +114,12 @@ func newColumn(name, dataType, columnType, charset string) (c column, ok bool) {
 		c.decimals = argument(columnType)
 	case kindDecimal:
 		c.precision, c.scale = argument(columnType), secondArgument(columnType)
+	default:
 	}
 	switch c.kind {
 	case kindInteger, kindDecimal, kindFloat, kindDouble:
 		c.unsigned = strings.Contains(strings.ToLower(columnType), " unsigned")
+	default:
 	}
 	if c.kind == kindText && c.charset == "binary" { // what MariaDB says of some columns
 		c.kind, c.charset = kindBytes, ""

@@ -25,29 +25,36 @@ func decimalBytes(precision, scale int) int {
 
 var errDecimal = errors.New("a group of digits that is too large")
 
+// decimalGroups takes groups of digits off a decimal's bytes.
+type decimalGroups struct {
+	b []byte
+	// flip is what all bytes, and first what the next one, are inverted by.
+	flip, first byte
+}
+
+func (g *decimalGroups) next(n int) (int, error) {
+	x := 0
+	for i := range groupBytes[n] {
+		x = x<<8 | int(g.b[i]^g.flip^g.first)
+		g.first = 0
+	}
+	g.b = g.b[groupBytes[n]:]
+	if x >= pow10(n) {
+		return 0, errDecimal
+	}
+	return x, nil
+}
+
 // appendDecimal appends a decimal as the server prints it: without zeros in
 // front, with all digits of its scale.
 func appendDecimal(dst, v []byte, precision, scale int) ([]byte, error) {
 	if len(v) == 0 {
 		return dst, fmt.Errorf("decimal(%d,%d) without a byte", precision, scale)
 	}
-	var flip byte
+	g := &decimalGroups{b: v, first: 0x80}
 	if v[0]&0x80 == 0 {
-		flip = 0xff
+		g.flip = 0xff
 		dst = append(dst, '-')
-	}
-	first := byte(0x80)
-	group := func(n int) (uint32, error) {
-		var x uint32
-		for i := range groupBytes[n] {
-			x = x<<8 | uint32(v[i]^flip^first)
-			first = 0
-		}
-		v = v[groupBytes[n]:]
-		if uint64(x) >= uint64(pow10(n)) {
-			return 0, errDecimal
-		}
-		return x, nil
 	}
 	from := len(dst)
 	for left := precision - scale; left > 0; {
@@ -56,31 +63,30 @@ func appendDecimal(dst, v []byte, precision, scale int) ([]byte, error) {
 			n = groupDigits
 		}
 		left -= n
-		x, err := group(n)
+		x, err := g.next(n)
 		switch {
 		case err != nil:
 			return dst, err
 		case len(dst) > from:
-			dst = digits(dst, int(x), n)
+			dst = digits(dst, x, n)
 		case x > 0:
-			dst = strconv.AppendUint(dst, uint64(x), 10)
+			dst = strconv.AppendInt(dst, int64(x), 10)
 		}
 	}
 	if len(dst) == from {
 		dst = append(dst, '0')
 	}
-	if scale == 0 {
-		return dst, nil
+	if scale > 0 {
+		dst = append(dst, '.')
 	}
-	dst = append(dst, '.')
 	for left := scale; left > 0; {
 		n := min(left, groupDigits)
 		left -= n
-		x, err := group(n)
+		x, err := g.next(n)
 		if err != nil {
 			return dst, err
 		}
-		dst = digits(dst, int(x), n)
+		dst = digits(dst, x, n)
 	}
 	return dst, nil
 }

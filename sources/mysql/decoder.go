@@ -26,6 +26,9 @@ type decoder struct {
 	from place
 	// rereading says that reading began further back than emitting.
 	rereading bool
+	// behind says that it has not come to where emitting goes on: until then a place
+	// would be one that was passed already, and what may be invisible is not known again.
+	behind bool
 	// group is what is being read.
 	group group
 	xa    prepared
@@ -108,8 +111,8 @@ const (
 
 func newDecoder(cfg Config, from token, b *binder) *decoder {
 	d := &decoder{
-		rereading: from.again != "",
-		binder:    b, partRows: cfg.PartRows, partBytes: cfg.PartBytes, token: from, from: from.place,
+		rereading: from.again != "", behind: from.again != "",
+		binder: b, partRows: cfg.PartRows, partBytes: cfg.PartBytes, token: from, from: from.place,
 		at: from.place, boundary: from.place, passed: make(map[uint32]bool),
 	}
 	d.xa.limit = cfg.XABytes
@@ -131,10 +134,24 @@ func (d *decoder) event(raw []byte) error {
 	if err := d.dispatch(&h, w.b, start); err != nil {
 		return err
 	}
+	d.catchUp(&h)
 	if !d.group.open && d.boundary != d.at {
 		d.boundary, d.progress = d.at, true
 	}
 	return nil
+}
+
+// catchUp notes that reading came to where emitting goes on: at the place where it
+// ended, at a transaction that was not emitted, or at the end of the log.
+func (d *decoder) catchUp(h *eventHeader) {
+	if !d.behind || h.kind == eventFormat {
+		return
+	}
+	heartbeat := h.kind == eventHeartbeat || h.kind == eventHeartbeatV2
+	arrived := h.flags&flagArtificial == 0 && !d.group.open && d.at.compare(d.from) >= 0
+	if heartbeat || arrived || d.group.open && !d.group.skip && !d.group.prepares() {
+		d.behind = false
+	}
 }
 
 // advance moves to the end of an event. Of that its header has the lower half.
@@ -210,10 +227,27 @@ func (d *decoder) rotate(h *eventHeader, body []byte) error {
 		return fmt.Errorf("file %s ends in the middle of transaction %s", d.at.file, d.group.name())
 	}
 	to := place{string(w.b), pos}
-	if to == d.at {
-		return nil
+	if d.group.open && to.file != d.at.file {
+		if err := d.abandon(); err != nil {
+			return err
+		}
 	}
 	d.at = to
+	return nil
+}
+
+// abandon forgets a group that the file of a server that crashed ends in the
+// middle of: it did not commit.
+func (d *decoder) abandon() error {
+	if d.part > 0 {
+		return &cdc.GapError{
+			Reason: cdc.GapSkipped,
+			Detail: fmt.Sprintf("file %s ends in the middle of transaction %s, of which parts were delivered: the server crashed", d.at.file, d.group.name()),
+			Fix:    reloadFix,
+		}
+	}
+	d.drop()
+	d.group = group{}
 	return nil
 }
 
@@ -288,14 +322,18 @@ func (d *decoder) drop() {
 }
 
 // flushProgress makes the newest boundary ready as progress, if transactions have
-// not carried it already. force does so also if it has not moved.
+// not carried it already. force does so also if it has not moved. It does nothing midway.
 func (d *decoder) flushProgress(force bool) {
-	if !d.progress && !force {
+	if !d.progress && !force || d.midway() {
 		return
 	}
 	d.progress = false
 	d.deliver(&cdc.Transaction{Last: true, Resume: d.boundaryToken()}, 0)
 }
+
+// midway reports whether parts of a transaction are delivered, and its end is not,
+// or reading has not come to where emitting goes on.
+func (d *decoder) midway() bool { return d.behind || d.group.open && d.part > 0 }
 
 // boundaryToken is the token to go on from the boundary.
 func (d *decoder) boundaryToken() cdc.Resume {

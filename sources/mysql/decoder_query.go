@@ -167,6 +167,7 @@ func (d *decoder) define(s *statement) error {
 				return err
 			}
 		}
+	default:
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -249,14 +250,6 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// event makes an event with a header.
-func event(kind uint8, body []byte) []byte {
-	b := make([]byte, eventHeaderBytes, eventHeaderBytes+len(body))
-	b[4] = kind
-	binary.LittleEndian.PutUint32(b[9:], uint32(eventHeaderBytes+len(body)))
-	return append(b, body...)
-}
-
 // fakeLookup answers a binder without a server.
 type fakeLookup struct{}
 
@@ -377,4 +370,42 @@ func FuzzTableMap(f *testing.F) {
 			_ = fd.layout()
 		}
 	})
+}
+
+// TestAbandoned expects a transaction in whose middle a crashed server's file ends
+// to be forgotten.
+func TestAbandoned(t *testing.T) {
+	t.Parallel()
+	stream, err := os.ReadFile(filepath.Join("testdata", "streams", "mariadb.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := fuzzDecoder(flavorMariaDB)
+	rows := 0
+	for len(stream) > 0 {
+		n := binary.LittleEndian.Uint32(stream)
+		raw := stream[4 : 4+n]
+		stream = stream[4+n:]
+		if raw[4] == eventXID {
+			rotate := make([]byte, eventHeaderBytes, 64)
+			rotate[4], rotate[17] = eventRotate, flagArtificial
+			raw = append(append(rotate, 4, 0, 0, 0, 0, 0, 0, 0), fmt.Sprintf("binlog.%06d", 2+rows)...)
+			rows++
+		}
+		if err := d.event(raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ready, _ := d.take()
+	for _, r := range ready {
+		for _, c := range r.transaction.Changes {
+			// XA COMMIT and TRUNCATE have no such end.
+			if c.Op != cdc.OpTruncate && c.After[0].Text() != "5" {
+				t.Errorf("a transaction without its end came with %s", c.Op)
+			}
+		}
+	}
+	if rows < 5 {
+		t.Errorf("only %d transactions were broken off", rows)
+	}
 }

@@ -49,12 +49,6 @@ func readFacts(ctx context.Context, q queryer) (facts, error) {
 	return f, nil
 }
 
-// readServer asks the server who it is.
-func readServer(ctx context.Context, q queryer) (server, error) {
-	f, err := readFacts(ctx, q)
-	return f.server, err
-}
-
 // gtids reports whether every transaction of the server has a GTID.
 func (f *facts) gtids() bool {
 	return f.server.flavor == flavorMariaDB || f.vars["gtid_mode"] == "ON"

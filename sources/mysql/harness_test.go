@@ -105,20 +105,7 @@ func (d *database) session(statements ...string) {
 	}
 }
 
-// value returns the only value that a query yields, as text.
-func (d *database) value(query string, args ...any) string {
-	d.t.Helper()
-	var s sql.NullString
-	if err := d.db.QueryRowContext(d.t.Context(), query, args...).Scan(&s); err != nil {
-		d.t.Fatalf("%s: %v", query, err)
-	}
-	if !s.Valid {
-		return "NULL"
-	}
-	return s.String
-}
-
-//nolint:gochecknoglobals // every source that follows a shared server needs one of its own
+// lastServerID makes server ids: every source that follows a shared server needs one of its own.
 var lastServerID atomic.Uint32
 
 func (d *database) config() mysql.Config {

@@ -116,22 +116,17 @@ func (p *jsonPrinter) container(dst []byte, kind byte, b []byte, depth int) ([]b
 		size = 4
 	}
 	w := &wire{b: b}
-	count, total := int(w.uint(size)), int(w.uint(size))
+	count, total := int(w.uint(size)), int(w.uint(size)) //nolint:gosec // of 32 bits at most
 	if w.bad || total > len(b) || count > total {
 		return dst, errJSON
 	}
 	b = b[:total]
 	object := kind == jsonSmallObject || kind == jsonLargeObject
-	keys := make([][]byte, 0, count)
-	for range count {
-		if !object {
-			break
-		}
-		offset, length := int(w.uint(size)), int(w.uint16())
-		if w.bad || offset > len(b) || length > len(b)-offset {
+	var keys [][]byte
+	if object {
+		if keys = jsonKeys(w, b, count, size); keys == nil && count > 0 {
 			return dst, errJSON
 		}
-		keys = append(keys, b[offset:offset+length])
 	}
 	brackets := "[]"
 	if object {
@@ -151,7 +146,7 @@ func (p *jsonPrinter) container(dst []byte, kind byte, b []byte, depth int) ([]b
 		}
 		value := inline
 		if !jsonInline(kind, size) {
-			offset := int(littleEndian(inline))
+			offset := int(littleEndian(inline)) //nolint:gosec // of 32 bits at most
 			if offset > len(b) {
 				return dst, errJSON
 			}
@@ -163,6 +158,19 @@ func (p *jsonPrinter) container(dst []byte, kind byte, b []byte, depth int) ([]b
 		}
 	}
 	return append(dst, brackets[1]), nil
+}
+
+// jsonKeys takes the places of an object's keys, and returns the keys, nil if they are not there.
+func jsonKeys(w *wire, b []byte, count, size int) [][]byte {
+	keys := make([][]byte, 0, count)
+	for range count {
+		offset, length := int(w.uint(size)), int(w.uint16()) //nolint:gosec // of 32 bits at most
+		if w.bad || offset > len(b) || length > len(b)-offset {
+			return nil
+		}
+		keys = append(keys, b[offset:offset+length])
+	}
+	return keys
 }
 
 // jsonInline reports whether a value stands in place of its offset.
@@ -206,7 +214,7 @@ func appendPackedTime(dst []byte, field uint8, n int64) []byte {
 	if n < 0 {
 		dst, n = append(dst, '-'), -n
 	}
-	whole, micros := n>>24, uint64(n&(1<<24-1)) //nolint:gosec // not negative
+	whole, micros := n>>24, uint64(n&(1<<24-1))
 	if field == fieldTime {
 		dst = appendClock(dst, int(whole>>12&0x3ff), int(whole>>6&0x3f), int(whole&0x3f))
 		return appendFraction(dst, micros, 6)

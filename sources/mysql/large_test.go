@@ -11,8 +11,50 @@ import (
 	"tailstock/internal/privateserver"
 )
 
+// TestNudgeBetweenParts expects no progress between the parts of a transaction,
+// however often it is asked for.
+func TestNudgeBetweenParts(t *testing.T) {
+	t.Parallel()
+	flavors(t, func(t *testing.T, f privateserver.Flavor) {
+		const rows = 1 << 13
+		d := newDatabase(t, f, "CREATE TABLE stock (id INT PRIMARY KEY, doc TEXT)", "CREATE TABLE seed (id INT PRIMARY KEY)", "INSERT INTO seed VALUES (0)")
+		for n := 1; n < rows; n *= 2 {
+			d.exec(fmt.Sprintf("INSERT INTO seed SELECT id + %d FROM seed", n))
+		}
+		cfg := d.config()
+		cfg.PartRows, cfg.QueueBytes = 10, 1<<14
+		s := d.source(cfg, "stock: doc")
+		first := tail(t, s, "").started()
+		token := first.token()
+		first.stop()
+		d.exec("INSERT INTO stock SELECT id, REPEAT('x', 100) FROM seed", "INSERT INTO stock VALUES (-1, '')")
+		done := errors.New("done")
+		open, parts, progress := false, 0, 0
+		err := s.Tail(t.Context(), token, func(_ context.Context, tx *cdc.Transaction) error {
+			s.Nudge()
+			switch {
+			case tx.Progress() && open:
+				t.Fatalf("progress behind part %d", parts)
+			case tx.Progress():
+				if progress++; parts > 0 {
+					return done
+				}
+			default:
+				parts++
+				open = !tx.Last
+			}
+			return nil
+		})
+		if !errors.Is(err, done) || parts < rows/10 {
+			t.Fatalf("after %d parts: %v", parts, err)
+		}
+	})
+}
+
 // TestLargeTransaction reads a transaction of many rows in parts, in bounded
 // memory, whether it is compressed or not.
+//
+//nolint:paralleltest // it measures memory
 func TestLargeTransaction(t *testing.T) {
 	for name, c := range map[string]struct {
 		flavor   privateserver.Flavor

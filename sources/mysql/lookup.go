@@ -78,7 +78,7 @@ func (l *serverLookup) readCharset(name string) (*charset, error) {
 
 // convert asks the server what one character is.
 func (l *serverLookup) convert(set string, character []byte) (text string, err error) {
-	query := fmt.Sprintf("SELECT CONVERT(CONVERT(X'%s' USING %s) USING utf8mb4)", hex.EncodeToString(character), set)
+	query := fmt.Sprintf("SELECT CONVERT(CONVERT(X'%s' USING %s) USING utf8mb4)", hex.EncodeToString(character), set) //nolint:gosec // hexadecimal digits, and a name that was matched
 	var s sql.NullString
 	if err := l.conn.QueryRowContext(l.ctx, query).Scan(&s); err != nil {
 		return "", fmt.Errorf("convert %x from %s: %w", character, set, err)

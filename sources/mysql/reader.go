@@ -24,6 +24,8 @@ type reader struct {
 	handed place
 	token  cdc.Resume
 	wanted *place
+	// midway says that parts of a transaction were handed over, and its end was not.
+	midway bool
 }
 
 const (
@@ -64,7 +66,8 @@ func (r *reader) handOver() error {
 	if r.decoder.boundary != r.handed || r.token == "" {
 		r.handed, r.token = r.decoder.boundary, r.decoder.boundaryToken()
 	}
-	if r.wanted != nil && r.handed.compare(*r.wanted) >= 0 {
+	r.midway = r.decoder.midway()
+	if r.wanted != nil && r.handed.compare(*r.wanted) >= 0 && !r.midway {
 		r.wanted = nil
 		r.decoder.flushProgress(true)
 	}
@@ -86,7 +89,7 @@ func (r *reader) handOver() error {
 func (r *reader) arrive(to place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.token == "" || r.handed.compare(to) < 0 {
+	if r.token == "" || r.handed.compare(to) < 0 || r.midway {
 		r.wanted = &to
 		return
 	}

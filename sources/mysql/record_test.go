@@ -18,6 +18,8 @@ import (
 var record = flag.Bool("record", false, "record the streams of testdata/streams anew")
 
 // TestRecord records what servers send for some transactions.
+//
+//nolint:paralleltest // it runs alone
 func TestRecord(t *testing.T) {
 	if !*record {
 		t.Skip("without -record")

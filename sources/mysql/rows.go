@@ -156,6 +156,7 @@ func (d *decoder) row(e *rowsEvent, data []byte) (c cdc.Change, rest []byte, err
 		if err == nil && !keyed(c.Table, c.Before) {
 			err = errNoKey(c.Table)
 		}
+	default:
 	}
 	return c, rest, err
 }
@@ -260,20 +261,29 @@ func nullBits(present []byte, n int, data []byte) (nulls, rest []byte, err error
 	return data[:size], data[size:], nil
 }
 
+// differenceBits cuts what a partial image begins with off its front: whether it
+// has differences, and which of the table's JSON columns those are of.
+func differenceBits(b *bound, data []byte, partial bool) (differences, rest []byte, err error) {
+	if !partial {
+		return nil, data, nil
+	}
+	w := &wire{b: data}
+	if w.packed()&1 != 0 { // PARTIAL_JSON_UPDATES
+		differences = w.take((b.jsons + 7) / 8)
+	}
+	if w.bad {
+		return nil, nil, errRow
+	}
+	return differences, w.b, nil
+}
+
 // image decodes an image into row, and returns what is behind it. Columns that are
 // not there, and JSON values of which there is only a difference, are Unchanged.
 func (d *decoder) image(b *bound, present, data []byte, row cdc.Row, partial bool) ([]byte, error) {
-	var differences []byte
 	d.differing = d.differing[:0]
-	if partial {
-		w := &wire{b: data}
-		if w.packed()&1 != 0 { // PARTIAL_JSON_UPDATES
-			differences = w.take((b.jsons + 7) / 8)
-		}
-		if w.bad {
-			return nil, errRow
-		}
-		data = w.b
+	differences, data, err := differenceBits(b, data, partial)
+	if err != nil {
+		return nil, err
 	}
 	nulls, data, err := nullBits(present, len(b.fields), data)
 	if err != nil {

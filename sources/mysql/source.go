@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"log/slog"
@@ -103,6 +102,3 @@ func (s *Source) tableOf(w cdc.Wanted, d *description) *cdc.Table {
 	}
 	return s.tables.version(table)
 }
-
-// catalogReader reads the wanted tables of the catalog as it is now.
-type catalogReader func(ctx context.Context) (map[cdc.TableName]*description, error)

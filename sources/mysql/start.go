@@ -21,8 +21,10 @@ type opened struct {
 	// first says that from is the first token of the source.
 	first bool
 	// asOf is the place up to which nothing matters to what the catalog says.
-	asOf       place
-	folded     bool
+	asOf   place
+	folded bool
+	// plain says that sessions go without TLS, as tls=preferred lets them.
+	plain      bool
 	placeQuery string
 	catalog    map[cdc.TableName]*description
 	lookup     *serverLookup
@@ -53,6 +55,9 @@ func (s *Source) begin(ctx context.Context, from cdc.Resume) (o *opened, err err
 	if err := o.facts.requireLog(); err != nil {
 		return o, err
 	}
+	if o.plain, err = s.withoutTLS(ctx, o.conn); err != nil {
+		return o, err
+	}
 	o.folded, o.placeQuery = o.facts.folded(), o.facts.statusQuery()
 	if o.first {
 		o.from, err = o.firstToken(ctx)
@@ -66,6 +71,19 @@ func (s *Source) begin(ctx context.Context, from cdc.Resume) (o *opened, err err
 		return o, err
 	}
 	return o, s.undecided(ctx, o)
+}
+
+// withoutTLS reports whether a session goes without TLS although the dsn would have it.
+func (s *Source) withoutTLS(ctx context.Context, conn *sql.Conn) (bool, error) {
+	d, err := s.cfg.driver()
+	if err != nil || d.TLS == nil || !d.AllowFallbackToPlaintext {
+		return false, err
+	}
+	var name, cipher string
+	if err := conn.QueryRowContext(ctx, "SHOW SESSION STATUS LIKE 'Ssl_cipher'").Scan(&name, &cipher); err != nil {
+		return false, fmt.Errorf("ask for the session's cipher: %w", err)
+	}
+	return cipher == "", nil
 }
 
 // refusal makes a *cdc.SetupError of an error with which the server refuses a

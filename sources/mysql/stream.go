@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -25,6 +24,8 @@ type stream struct {
 	syncer *replication.BinlogSyncer
 	conn   *replicationConn
 	cfg    Config
+	// plain says that the server has no TLS, and the dsn goes without it then.
+	plain bool
 	// session is the number of the server's session, once there is one.
 	session uint32
 
@@ -53,7 +54,7 @@ func (s *stream) run(ctx context.Context, from token) error {
 		}
 		return fmt.Errorf("start reading the binary log: %w", err)
 	}
-	return s.wait(streamer)
+	return s.wait(streamer) //nolint:contextcheck // the connection ends it
 }
 
 // start connects, and asks for everything after from.
@@ -61,6 +62,9 @@ func (s *stream) start(ctx context.Context, from token) (*replication.BinlogStre
 	d, err := s.cfg.driver()
 	if err != nil {
 		return nil, fmt.Errorf("dsn: %w", err)
+	}
+	if s.plain {
+		d.TLS = nil
 	}
 	config := replication.BinlogSyncerConfig{
 		ServerID: s.cfg.ServerID, Flavor: string(from.server.flavor), User: d.User, Password: d.Passwd,
@@ -97,20 +101,16 @@ func (s *stream) start(ctx context.Context, from token) (*replication.BinlogStre
 	return s.syncer.StartSync(mysql.Position{Name: at.file, Pos: uint32(at.pos)})
 }
 
-// checksumStatement is what the library tells the server of checksums: that it wants none.
-const checksumStatement = `SET @master_binlog_checksum='NONE', @source_binlog_checksum='NONE'`
-
-// prepare sets up a session before it reads the log: the connection is taken
-// over, so that checksums are asked for and every read can be ended from outside;
-// and the server may wait for long until a blocked downstream takes more.
+// prepare sets up a session before it reads the log: the connection is taken over,
+// so that what is decoded is handed over before a read waits; and the server may
+// wait for long until a blocked downstream takes more. What the library tells the
+// server of checksums (NONE) is true of the first rotation alone: events come as
+// they are in the file (observed on MariaDB 10.11 and MySQL 9.7).
 func (s *stream) prepare(c *client.Conn) error {
 	s.session = c.GetConnectionID()
-	for _, statement := range []string{
-		fmt.Sprintf("SET SESSION net_write_timeout = %d", int(blockedTimeout.Seconds())),
-	} {
-		if _, err := c.Execute(statement); err != nil {
-			return fmt.Errorf("%s: %w", statement, err)
-		}
+	statement := fmt.Sprintf("SET SESSION net_write_timeout = %d", int(blockedTimeout.Seconds()))
+	if _, err := c.Execute(statement); err != nil {
+		return fmt.Errorf("%s: %w", statement, err)
 	}
 	c.Conn.Conn = s.conn.above(c.Conn.Conn)
 	return nil
@@ -128,8 +128,8 @@ func (s *stream) HandleEvent(e *replication.BinlogEvent) error {
 	if f, ok := e.Event.(*replication.FormatDescriptionEvent); ok {
 		s.checked = f.ChecksumAlgorithm == replication.BINLOG_CHECKSUM_ALG_CRC32
 	}
-	// The rotation that stands before the first format has a checksum of which the
-	// library knows nothing yet.
+	// The rotation that stands before the first format may have a checksum of which
+	// the library knows nothing yet.
 	if s.checked || e.Header.EventType == replication.ROTATE_EVENT && checksummed(raw) {
 		raw = raw[:len(raw)-crc32.Size]
 	}
@@ -145,7 +145,7 @@ func checksummed(raw []byte) bool {
 
 // wait waits until the stream has ended, and returns why.
 func (s *stream) wait(streamer *replication.BinlogStreamer) error {
-	_, err := streamer.GetEvent(context.Background()) //nolint:contextcheck,forbidigo // the connection ends it
+	_, err := streamer.GetEvent(context.Background()) //nolint:forbidigo // the connection ends it
 	if s.err != nil {
 		return s.err
 	}
@@ -215,9 +215,11 @@ type socketConn struct {
 }
 
 func (c *socketConn) SetDeadline(t time.Time) error { return c.owner.deadline(c.Conn.SetDeadline, t) }
+
 func (c *socketConn) SetReadDeadline(t time.Time) error {
 	return c.owner.deadline(c.Conn.SetReadDeadline, t)
 }
+
 func (c *socketConn) SetWriteDeadline(t time.Time) error {
 	return c.owner.deadline(c.Conn.SetWriteDeadline, t)
 }
@@ -248,30 +250,11 @@ func (c *sessionConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// Write asks for checksums where the library asks for none, and notes when the log
-// is asked for. The library writes a packet at once.
+// Write notes when the log is asked for. The library writes a packet at once.
 func (c *sessionConn) Write(b []byte) (int, error) {
 	const header = 4
-	if len(b) > header {
-		switch b[header] {
-		case mysql.COM_BINLOG_DUMP, mysql.COM_BINLOG_DUMP_GTID:
-			c.reading = true
-		case mysql.COM_QUERY:
-			if string(b[header+1:]) == checksumStatement {
-				return c.writeInstead(b)
-			}
-		}
+	if len(b) > header && (b[header] == mysql.COM_BINLOG_DUMP || b[header] == mysql.COM_BINLOG_DUMP_GTID) {
+		c.reading = true
 	}
 	return c.Conn.Write(b)
-}
-
-func (c *sessionConn) writeInstead(b []byte) (int, error) {
-	const header = 4
-	packet := bytes.ReplaceAll(b, []byte(`'NONE'`), []byte(`'CRC32'`))
-	n := len(packet) - header
-	packet[0], packet[1], packet[2] = byte(n), byte(n>>8), byte(n>>16)
-	if _, err := c.Conn.Write(packet); err != nil {
-		return 0, err
-	}
-	return len(b), nil
 }

@@ -90,7 +90,7 @@ func (f *mapField) parseMeta(t uint8, w *wire) {
 		} else {
 			f.meta = b1
 		}
-		f.kind = uint8(b0)
+		f.kind = uint8(b0) //nolint:gosec // it is a byte still
 	}
 }
 
@@ -120,11 +120,11 @@ func (m *tableMap) optional(kind uint8, w *wire, geometryText bool) error {
 		m.defaultCollations(w, text)
 	case metaCharsets:
 		m.charsets = true
-		m.each(text, func(f *mapField) { f.collation = int(w.packed()) })
+		m.each(text, func(f *mapField) { f.collation = int(w.packed()) }) //nolint:gosec // a wrong one is no collation
 	case metaEnumDefaultCharset:
 		m.defaultCollations(w, (*mapField).hasMembers)
 	case metaEnumCharsets:
-		m.each((*mapField).hasMembers, func(f *mapField) { f.collation = int(w.packed()) })
+		m.each((*mapField).hasMembers, func(f *mapField) { f.collation = int(w.packed()) }) //nolint:gosec // a wrong one is no collation
 	case metaNames:
 		m.named = true
 		for i := range m.fields {
@@ -143,7 +143,7 @@ func (m *tableMap) optional(kind uint8, w *wire, geometryText bool) error {
 			if column >= uint64(len(m.fields)) {
 				return errShort
 			}
-			m.key = append(m.key, int(column))
+			m.key = append(m.key, int(column)) //nolint:gosec // it is below the number of fields
 		}
 	}
 	return w.check()
@@ -174,11 +174,11 @@ func (m *tableMap) readSigns(w *wire) {
 // defaultCollations takes the collation of most of the fields that match, and those
 // of the others behind their numbers among them.
 func (m *tableMap) defaultCollations(w *wire, match func(*mapField) bool) {
-	usual := int(w.packed())
+	usual := int(w.packed()) //nolint:gosec // a wrong one is no collation
 	others := make(map[int]int)
 	for len(w.b) > 0 {
-		i := int(w.packed())
-		others[i] = int(w.packed())
+		i := int(w.packed())        //nolint:gosec // a wrong one is of no field
+		others[i] = int(w.packed()) //nolint:gosec // a wrong one is no collation
 	}
 	i := 0
 	m.each(match, func(f *mapField) {

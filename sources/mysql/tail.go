@@ -70,7 +70,7 @@ func (s *Source) follow(ctx context.Context, o *opened, emit cdc.EmitFunc) error
 		decoder: newDecoder(s.cfg, o.from, o.binder),
 	}
 	r.decoder.full = r.handOver
-	st := &stream{cfg: s.cfg, event: r.event, idle: r.idle}
+	st := &stream{cfg: s.cfg, plain: o.plain, event: r.event, idle: r.idle}
 	wake := make(chan struct{}, 1)
 	m := &monitor{cfg: s.cfg, conn: o.conn, reader: r, wake: wake, place: o.placeQuery}
 	group.Go(func() error { return streamError(st.run(ctx, o.from)) })

@@ -144,7 +144,7 @@ func (t *token) append(b []byte) []byte {
 
 const (
 	tokenStart = `{"file":"`
-	tokenPos   = `","pos":`
+	tokenPos   = `","pos":` //nolint:gosec // no credentials
 )
 
 // appendPlain appends a file's name as what stands between a JSON string's quotes.

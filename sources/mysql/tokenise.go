@@ -116,12 +116,12 @@ func (t *tokens) peek() sqlToken {
 
 // skip takes the given words as far as they follow in this order.
 func (t *tokens) skip(words ...string) bool {
-	any := false
+	taken := false
 	for _, w := range words {
 		if t.peek().upper == w {
 			t.next()
-			any = true
+			taken = true
 		}
 	}
-	return any
+	return taken
 }

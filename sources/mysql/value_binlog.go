@@ -63,7 +63,7 @@ func (f *field) appendInteger(dst, v []byte) []byte {
 		return strconv.AppendUint(dst, n, 10)
 	}
 	shift := 64 - 8*len(v)
-	return strconv.AppendInt(dst, int64(n<<shift)>>shift, 10)
+	return strconv.AppendInt(dst, int64(n<<shift)>>shift, 10) //nolint:gosec // the sign is what matters
 }
 
 var errMember = errors.New("number of a member that the type does not have")
@@ -150,14 +150,14 @@ func appendFraction(dst []byte, fraction uint64, decimals int) []byte {
 	}
 	dst = append(dst, '.')
 	from := len(dst)
-	return digits(dst, int(fraction), 2*fractionBytes(decimals))[:from+decimals]
+	return digits(dst, int(fraction), 2*fractionBytes(decimals))[:from+decimals] //nolint:gosec // of three bytes at most
 }
 
 // appendTime handles TIME, whose newer form is one big-endian number with the
 // fraction as its lowest bytes, so ordered that negative values sort.
 func (f *field) appendTime(dst, v []byte) []byte {
 	if f.kind == fieldTime {
-		n := int64(littleEndian(v)<<40) >> 40
+		n := int64(littleEndian(v)<<40) >> 40 //nolint:gosec // of three bytes
 		if n < 0 {
 			dst, n = append(dst, '-'), -n
 		}
@@ -165,19 +165,19 @@ func (f *field) appendTime(dst, v []byte) []byte {
 	}
 	low := 8 * fractionBytes(f.meta)
 	all, _ := bigEndian(v)
-	n := int64(all) - 0x800000<<low
+	n := int64(all) - 0x800000<<low //nolint:gosec // of six bytes
 	if n < 0 {
 		dst, n = append(dst, '-'), -n
 	}
 	whole := int(n >> low)
 	dst = appendClock(dst, whole>>12&0x3ff, whole>>6&0x3f, whole&0x3f)
-	return appendFraction(dst, uint64(n)&(1<<low-1), f.meta)
+	return appendFraction(dst, uint64(n)&(1<<low-1), f.meta) //nolint:gosec // not negative
 }
 
 func (f *field) appendDateTime(dst, v []byte) []byte {
 	if f.kind == fieldDateTime {
 		n := littleEndian(v)
-		date, clock := int(n/1_000_000), int(n%1_000_000)
+		date, clock := int(n/1_000_000), int(n%1_000_000) //nolint:gosec // of eight decimal parts
 		dst = append(appendDate(dst, date/10000, date/100%100, date%100), ' ')
 		return appendClock(dst, clock/10000, clock/100%100, clock%100)
 	}
@@ -203,7 +203,7 @@ func (f *field) appendTimestamp(dst, v []byte) []byte {
 	if seconds == 0 && fraction == 0 {
 		dst = append(dst, "0000-00-00 00:00:00"...)
 	} else {
-		at := time.Unix(int64(seconds), 0).UTC()
+		at := time.Unix(int64(seconds), 0).UTC() //nolint:gosec // of four bytes
 		year, month, day := at.Date()
 		dst = append(appendDate(dst, year, int(month), day), ' ')
 		dst = appendClock(dst, at.Hour(), at.Minute(), at.Second())

@@ -97,7 +97,7 @@ func (w *wire) count() int {
 		w.bad = true
 		return 0
 	}
-	return int(n)
+	return int(n) //nolint:gosec // bounded above
 }
 
 // text returns a string behind its length-encoded length.
@@ -107,5 +107,5 @@ func (w *wire) text() string {
 		w.bad, w.b = true, nil
 		return ""
 	}
-	return string(w.take(int(n)))
+	return string(w.take(int(n))) //nolint:gosec // bounded above
 }

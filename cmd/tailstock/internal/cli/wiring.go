@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -82,17 +83,21 @@ func missing(section, why string) error {
 	return &configError{fmt.Errorf("the configuration has no section %q: %s", section, why)}
 }
 
-// adapter is what commands need of a source.
+// adapter is a source: for the engine, and for commands that look at it.
 type adapter interface {
 	connector.Source
+	examined
+	io.Closer
+}
+
+// examined is what commands that look at a source need.
+type examined interface {
 	// Check returns what the source needs from its server, and how that stands.
 	Check(ctx context.Context) []cdc.Finding
 	// Describe returns a table with all of its columns.
 	Describe(ctx context.Context, table cdc.TableName) (*cdc.Table, error)
 	// Sample reads at most n rows of a captured table.
 	Sample(ctx context.Context, table cdc.TableName, n int) (*cdc.Table, []cdc.Row, error)
-	// Close releases what is kept between calls.
-	Close() error
 }
 
 // sourceOf makes the adapter of a configured source. It connects to nothing.
