@@ -30,6 +30,8 @@ type Table struct {
 	// indexes holds, by column, those that were asked for.
 	indexes []*index
 	values  []cdc.Value // scratch
+	// version counts the changes.
+	version uint64
 }
 
 // New returns an empty table with the named columns.
@@ -105,6 +107,7 @@ func (t *Table) Put(key string, values []cdc.Value) Ref {
 	if len(values) != len(t.columns) {
 		panic(fmt.Sprintf("lookup: a row of %d values for %d columns", len(values), len(t.columns)))
 	}
+	t.version++
 	h := t.hash(key)
 	at, ok := t.slot(key, h)
 	if ok {
@@ -134,6 +137,7 @@ func (t *Table) Delete(key string) bool {
 	if !ok {
 		return false
 	}
+	t.version++
 	r := refOf(t.slots[at])
 	t.unlink(r)
 	old := t.rows.get(int(r))
@@ -147,6 +151,7 @@ func (t *Table) Delete(key string) bool {
 
 // Clear removes all rows. Refs begin anew.
 func (t *Table) Clear() {
+	t.version++
 	t.pages, t.rows, t.free = arena{}, blocks[place]{}, nil
 	t.slots, t.used, t.live = make([]uint64, firstSlots), 0, 0
 	for i, x := range t.indexes {
