@@ -84,7 +84,7 @@ func (r *chunkReader) bind(t *tableRead, version *cdc.Table) error {
 	r.table, r.bound, r.programs = nil, nil, nil
 	var programs []*mapping.Program
 	for _, m := range t.mappings {
-		program, err := m.Bind(version)
+		program, err := m.Bind(version, nil)
 		if err != nil {
 			return &cdc.SetupError{
 				Object: "table " + version.Name.String(), Problem: "its mapping does not fit its columns",

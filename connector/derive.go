@@ -57,7 +57,7 @@ func (d *deriver) bind(t *cdc.Table) ([]boundMapping, error) {
 	}
 	var out []boundMapping
 	for _, m := range d.mappings[t.Name] {
-		p, err := m.Bind(t)
+		p, err := m.Bind(t, nil)
 		if err != nil {
 			return nil, &cdc.SetupError{
 				Object: "table " + t.Name.String(), Problem: "its mapping does not fit its columns",

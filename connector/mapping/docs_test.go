@@ -201,7 +201,7 @@ func shownResult(t *testing.T, cells []cell, expression string) string {
 	r.When = written("(" + expression + ") contains ''")
 	m, err := mapping.Compile(table.Name, mapping.Spec{Contributes: []mapping.Rule{r}})
 	if err == nil {
-		_, err = m.Bind(table)
+		_, err = m.Bind(table, nil)
 	}
 	if err == nil && got != "NULL" {
 		return "'" + got + "'"

@@ -107,7 +107,7 @@ func checkMappings(ctx context.Context, s *config.Source, source *postgres.Sourc
 			continue
 		}
 		f := cdc.Finding{Requirement: "mapping of table " + m.Table().String(), State: cdc.FindingOK, Detail: "fits the table's columns"}
-		if _, err := m.Bind(table); err != nil {
+		if _, err := m.Bind(table, nil); err != nil {
 			f.State, f.Detail, f.Fix = cdc.FindingProblem, err.Error(), "correct the mapping in the configuration, or the table"
 		}
 		out = append(out, f)

@@ -146,7 +146,7 @@ func mapTable(ctx context.Context, source *postgres.Source, m *mapping.Mapping, 
 	if err != nil {
 		return out, err
 	}
-	program, err := m.Bind(table)
+	program, err := m.Bind(table, nil)
 	if err != nil {
 		return out, &configError{err}
 	}
