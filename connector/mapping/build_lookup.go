@@ -18,7 +18,9 @@ func (n *node) spelled() string { return string(n.canonical(nil)) }
 func (b *builder) found(n *node) func(in input) (cdc.Value, *failure) {
 	rows := b.lookups.tables[n.lookup.Table].Rows
 	if rows == nil {
-		return func(input) (cdc.Value, *failure) { return cdc.Null, failed("the rows of lookup " + n.lookup.Name + " are not at hand") }
+		return func(input) (cdc.Value, *failure) {
+			return cdc.Null, failed("the rows of lookup " + n.lookup.Name + " are not at hand")
+		}
 	}
 	row, column := b.row(n), rows.Column(n.column)
 	return func(in input) (cdc.Value, *failure) {
@@ -57,6 +59,9 @@ func (b *builder) referred(n *node) rowFunc {
 		}
 		text := lookup.Key(keyType, v.Text())
 		if r, ok := rows.Find(text); ok {
+			if lookups.Looked != nil {
+				lookups.Looked(l.Table, text)
+			}
 			return r, nil
 		}
 		return 0, lookups.missing(l, text)
@@ -101,7 +106,9 @@ func (b *builder) climb(n *node, start rowFunc) rowFunc {
 			parent, key, there := tree.Parent(r)
 			switch {
 			case there:
-				r = parent
+				if r = parent; lookups.Looked != nil {
+					lookups.Looked(l.Table, t.Rows.Key(r))
+				}
 			case key == "":
 				return 0, null
 			default:

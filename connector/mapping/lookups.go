@@ -14,6 +14,8 @@ type Lookups struct {
 	Unsettled bool
 	// Missed, if not nil, is told of every row that is looked for and is not there.
 	Missed func(table cdc.TableName, key string)
+	// Looked, if not nil, is told of every row that is looked at.
+	Looked func(table cdc.TableName, key string)
 
 	tables map[cdc.TableName]*LookupTable
 	trees  map[treeName]*lookup.Tree
