@@ -1,8 +1,11 @@
 package connector
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 
 	"tailstock/connector/backfill"
@@ -39,10 +42,15 @@ type chunkResult struct {
 type chunkReader struct {
 	source  string
 	adapter backfill.Reader
+	lookups *mapping.Lookups
+	// name stands for the transaction of what is read, in rejects; readName if empty.
+	name string
 	// programs are the mappings of the table read last, compiled for version bound of it.
 	table    *tableRead
 	bound    *cdc.Table
 	programs []*mapping.Program
+	// unresolved counts the rows that wait for a row of a lookup.
+	unresolved int
 }
 
 // run reads what comes from requests until ctx ends. results never blocks: it has
@@ -71,7 +79,9 @@ func (r *chunkReader) read(ctx context.Context, request chunkRequest) chunkResul
 	if out.err = out.chunk.Prepare(); out.err != nil {
 		return out
 	}
-	out.err = r.mapRows(&out)
+	if !request.table.mapsLate() {
+		out.err = r.mapRows(&out)
+	}
 	out.took = time.Since(out.chunk.ReadAt)
 	return out
 }
@@ -84,7 +94,7 @@ func (r *chunkReader) bind(t *tableRead, version *cdc.Table) error {
 	r.table, r.bound, r.programs = nil, nil, nil
 	var programs []*mapping.Program
 	for _, m := range t.mappings {
-		program, err := m.Bind(version, nil)
+		program, err := m.Bind(version, r.lookups)
 		if err != nil {
 			return &cdc.SetupError{
 				Object: "table " + version.Name.String(), Problem: "its mapping does not fit its columns",
@@ -103,15 +113,38 @@ func (r *chunkReader) mapRows(out *chunkResult) error {
 	if err := r.bind(t, c.Table); err != nil {
 		return err
 	}
-	out.events = make([]inventory.Event, 0, len(c.Rows)*len(r.programs))
-	contributions := make([]inventory.Contribution, 0, len(c.Rows)*len(r.programs))
-	for _, row := range c.Rows {
+	return r.mapAll(out, slices.Values(c.Rows), len(c.Rows))
+}
+
+// mapPlaced makes the events of the rows of a chunk that are placed.
+func (r *chunkReader) mapPlaced(t *tableRead, c *backfill.Chunk, placed []backfill.Placed) (*chunkResult, error) {
+	out := &chunkResult{chunkRequest: chunkRequest{table: t}, chunk: c}
+	if err := r.bind(t, c.Table); err != nil {
+		return nil, err
+	}
+	return out, r.mapAll(out, func(yield func(cdc.Row) bool) {
+		for i := range placed {
+			if !yield(placed[i].Row) {
+				return
+			}
+		}
+	}, len(placed))
+}
+
+// mapAll makes the events of n rows.
+func (r *chunkReader) mapAll(out *chunkResult, rows iter.Seq[cdc.Row], n int) error {
+	t := out.table
+	out.events = make([]inventory.Event, 0, n*len(r.programs))
+	contributions := make([]inventory.Contribution, 0, n*len(r.programs))
+	for row := range rows {
 		for i, program := range r.programs {
 			e := inventory.Event{Op: cdc.OpRead, Table: t.name, Mapping: t.mappings[i].ID()}
 			from := len(contributions)
 			if contributions, e.Problem = program.Map(row, contributions); e.Problem != nil {
 				contributions = contributions[:from]
-				if err := r.reject(out, row, &e); err != nil {
+				if e.Problem.Kind == inventory.Unresolved {
+					r.unresolved++
+				} else if err := r.reject(out, row, &e); err != nil {
 					return err
 				}
 			}
@@ -133,7 +166,7 @@ func (r *chunkReader) reject(out *chunkResult, row cdc.Row, e *inventory.Event) 
 	if out.rejects == nil {
 		out.rejects = make(map[int]Reject)
 	}
-	out.rejects[len(out.events)] = newReject(r.source, &cdc.Transaction{ID: readName, CommittedAt: c.ReadAt},
+	out.rejects[len(out.events)] = newReject(r.source, &cdc.Transaction{ID: cmp.Or(r.name, readName), CommittedAt: c.ReadAt},
 		&cdc.NetChange{Op: cdc.OpRead, Table: c.Table, Key: key, After: row}, e)
 	return nil
 }

@@ -62,7 +62,7 @@ func inJobWorld(t *testing.T, n int, f func(*jobWorld)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
 		w.chaos.set(0)
-		w.keep, w.config = 0, simConfig{0, -1}
+		w.keep, w.config = 0, simConfig{bin: 0, tray: -1}
 		w.source.exact, w.source.dawdles = false, false
 		for _, table := range w.source.tables {
 			clear(table.rows)
