@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tailstock/connector/cdc"
+	"tailstock/connector"
 	"tailstock/connector/natslog"
 	"tailstock/internal/config"
 	"tailstock/sinks/cache"
@@ -82,10 +82,7 @@ func missing(section, why string) error {
 
 // sourceOf makes the adapter of a configured source. It connects to nothing.
 func sourceOf(s *config.Source, log *slog.Logger, reg prometheus.Registerer) (*postgres.Source, error) {
-	wanted := make(cdc.Wanted, len(s.Mappings))
-	for _, m := range s.Mappings {
-		wanted[m.Table()] = m.Columns()
-	}
+	wanted := connector.WantedOf(s.Mappings)
 	if reg != nil {
 		reg = prometheus.WrapRegistererWith(prometheus.Labels{"source": s.Name}, reg)
 	}
