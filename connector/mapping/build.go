@@ -102,7 +102,9 @@ func (b *builder) numbers(list []*node) []func(input) (inventory.Quantity, *fail
 	return out
 }
 
-func (b *builder) numberColumn(n *node) numberFunc { return numberOf(b.column(n.text), "column "+n.text) }
+func (b *builder) numberColumn(n *node) numberFunc {
+	return numberOf(b.column(n.text), "column "+n.text)
+}
 
 // numberOf reads a value, which name stands for, as a number.
 func numberOf(value func(in input) (cdc.Value, *failure), name string) numberFunc {

@@ -239,7 +239,7 @@ func TestProgramsSeeChanges(t *testing.T) {
 	put(l.Table(tableNamed("product")), "42", "NULL", "7", "1", "t", "", "1")
 	check("rejected: contributes[0].sku: is NULL because of product[product_id].code")
 	l.Table(tableNamed("product")).Rows.Delete("42")
-	check(`rejected: contributes[0].sku: lookup product: table public.product has no row "42" yet`)
+	check(`unresolved: contributes[0].sku: lookup product: table public.product has no row "42" yet`)
 }
 
 func TestReferences(t *testing.T) {
@@ -399,7 +399,9 @@ func TestIDOfLookups(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(v *mapping.Vocabulary){
-		"a lookup more":  func(v *mapping.Vocabulary) { v.Lookups = append(v.Lookups, mapping.Lookup{Name: "x", Table: tableNamed("x")}) },
+		"a lookup more": func(v *mapping.Vocabulary) {
+			v.Lookups = append(v.Lookups, mapping.Lookup{Name: "x", Table: tableNamed("x")})
+		},
 		"order":          func(v *mapping.Vocabulary) { slices.Reverse(v.Lookups); slices.Reverse(v.Maps[0].Entries) },
 		"brand spelling": func(v *mapping.Vocabulary) { v.Partno.Brands[0].Brand = " bosch" },
 		"constant":       func(v *mapping.Vocabulary) { v.Constants[1].Text = "x" },

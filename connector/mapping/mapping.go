@@ -27,10 +27,10 @@ const maxRules = 100
 // Mapping is the mapping of one table, checked as far as it can be without the
 // table's columns. It is immutable and safe for concurrent use.
 type Mapping struct {
-	table     cdc.TableName
-	file      string
-	rules     []rule
-	columns   []string
+	table   cdc.TableName
+	file    string
+	rules   []rule
+	columns []string
 	// used is what the rules name of the vocabulary.
 	used       Vocabulary
 	usesPartno bool
