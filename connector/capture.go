@@ -121,6 +121,8 @@ func (c *Capture) once(ctx context.Context, progress Progress) error {
 		derive: newDeriver(mappings), configured: newDeriver(c.cfg.Mappings).feedNames(),
 		out: newAppender(c.cfg.Source, run, c.cfg.Metrics),
 	}
+	s.spellings = newSpellings(c.cfg.Logger, c.cfg.Metrics.partnoCollisions.WithLabelValues(c.cfg.Source))
+	s.derive.lookups = s.spellings.listens(mapping.NewLookups())
 	s.load = newLoader(s)
 	s.out.onAck = s.load.acked
 	if err := s.resumeJobs(ctx); err != nil {
@@ -228,6 +230,8 @@ type captureRun struct {
 	redo    *rederiver
 	late    *chunkReader
 	due     rederiveSet
+	// spellings notices part numbers that are brought together.
+	spellings *spellings
 
 	net          cdc.Netter
 	noted        inventory.Position // the tail whose token was last noted as durable
@@ -255,7 +259,7 @@ func (s *captureRun) work(ctx context.Context) error {
 	})
 	g.Go(func() error { return s.upkeep(working) })
 	for range loadTables {
-		reader := &chunkReader{source: s.c.cfg.Source, adapter: s.c.cfg.Adapter}
+		reader := &chunkReader{source: s.c.cfg.Source, adapter: s.c.cfg.Adapter, lookups: s.spellings.listens(mapping.NewLookups())}
 		g.Go(func() error { return reader.run(working, s.load.request, s.load.results) })
 	}
 	if s.redo != nil {
@@ -346,7 +350,8 @@ func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 		if err := s.readLookups(ctx); err != nil {
 			return err
 		}
-		s.derive.lookups, s.late.lookups, s.redo.reader.lookups = s.lookups.set, s.lookups.set, s.lookups.set
+		set := s.spellings.listens(s.lookups.set)
+		s.derive.lookups, s.late.lookups, s.redo.reader.lookups = set, set, set
 	}
 	if t.Progress() {
 		s.out.pass(t)

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tailstock/connector"
 	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
@@ -144,7 +146,25 @@ type daemon struct {
 	config simConfig
 	board  *connector.Board
 	jobs   atomic.Pointer[connector.Jobs]
-	kill   func()
+	// registry has the metrics of the daemon's latest start.
+	registry *prometheus.Registry
+	kill     func()
+}
+
+// counted is the sum of a counter.
+func (d *daemon) counted(name string) (sum float64) {
+	families, err := d.registry.Gather()
+	if err != nil {
+		panic(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
 }
 
 func (w *world) start() *daemon {
@@ -172,7 +192,10 @@ func (w *world) mappings(c simConfig) []*mapping.Mapping {
 	for i, does := range []simMeaning{{c.bin, c.binLooks}, {c.tray, c.trayLooks}} {
 		if does.least >= 0 {
 			compile := simMapping
-			if does.looks {
+			switch {
+			case w.spelled:
+				compile = spelledMapping
+			case does.looks:
 				compile = lookingMapping
 			}
 			m := compile(w.t, []string{"bin", "tray"}[i], does.least)
@@ -193,7 +216,8 @@ func (w *world) meaning(id inventory.MappingID) simMeaning {
 }
 
 func (w *world) roles(d *daemon, mappings []*mapping.Mapping) []connector.Role {
-	metrics := connector.NewMetrics(nil)
+	d.registry = prometheus.NewRegistry()
+	metrics := connector.NewMetrics(d.registry)
 	leases := make(map[string]*memLease)
 	for _, name := range roleNames {
 		leases[name] = &memLease{w.leases, name}

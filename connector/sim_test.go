@@ -72,7 +72,9 @@ type world struct {
 
 	mu        sync.Mutex
 	exactness *exactness
-	meanings  map[inventory.MappingID]simMeaning
+	// spelled has mappings use partno.
+	spelled  bool
+	meanings map[inventory.MappingID]simMeaning
 }
 
 // confirmDelay is how long the simulated log server may take to sync.

@@ -67,7 +67,7 @@ func boundIn(tb testing.TB, r mapping.Rule) (*mapping.Program, cdc.Row) {
 	return p, row
 }
 
-var benchmarked = map[string]func(testing.TB) (*mapping.Program, cdc.Row){ //nolint:gochecknoglobals // a constant table
+var benchmarked = map[string]func(testing.TB) (*mapping.Program, cdc.Row){
 	"bin_stock": binStock, "order_line": orderLine, "two_hops": quantOf,
 }
 

@@ -68,18 +68,18 @@ func (b *builder) referred(n *node) rowFunc {
 	}
 }
 
-// missing is the failure for a row of l that is not there.
-func (ls *Lookups) missing(l *Lookup, key string) *failure {
-	if ls.Missed != nil {
-		ls.Missed(l.Table, key)
+// missing is the failure for a row of a lookup that is not there.
+func (l *Lookups) missing(of *Lookup, key string) *failure {
+	if l.Missed != nil {
+		l.Missed(of.Table, key)
 	}
 	switch {
-	case l.Missing == MissingIsNull:
+	case of.Missing == MissingIsNull:
 		return null
-	case l.Missing == MissingRejects && !ls.Unsettled:
-		return failed("lookup " + l.Name + ": table " + l.Table.String() + " has no row " + shown(key))
+	case of.Missing == MissingRejects && !l.Unsettled:
+		return failed("lookup " + of.Name + ": table " + of.Table.String() + " has no row " + shown(key))
 	}
-	return &failure{reason: "lookup " + l.Name + ": table " + l.Table.String() + " has no row " + shown(key) + " yet", unresolved: true}
+	return &failure{reason: "lookup " + of.Name + ": table " + of.Table.String() + " has no row " + shown(key) + " yet", unresolved: true}
 }
 
 // climb compiles the nearest row from start upwards for which n's condition is true.

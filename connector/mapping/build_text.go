@@ -106,6 +106,7 @@ func (b *builder) asText(n *node) textFunc {
 			if b.lookups.typeOf(n) != cdc.TypeFloat {
 				return decimalText(textOf(b.found(n)), n.spelled())
 			}
+		default:
 		}
 		return numberText(b.number(n))
 	case kindBool:

@@ -481,3 +481,40 @@ func TestPartnoIsIdempotent(t *testing.T) {
 		}
 	})
 }
+
+func TestSamePartno(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"12-34", "12-34", true},
+		{"12-34", "12.34", true},
+		{"12-34", "12 - 34", true},
+		{"12-34", "1234", true},
+		{"12-34", "-12-34-", true},
+		{"12-34", "123-4", false},
+		{"12-34", "1-2-34", false},
+		{"12-34-", "1234-", true},
+		{"", "-", true},
+		{"A-B", "A-B-", true},
+		{"A-B-C", "A-BC", false},
+	} {
+		if mapping.SamePartno(tt.a, tt.b) != tt.want || mapping.SamePartno(tt.b, tt.a) != tt.want {
+			t.Errorf("%q and %q: want %t", tt.a, tt.b, tt.want)
+		}
+	}
+}
+
+func TestSpelledIsTold(t *testing.T) {
+	t.Parallel()
+	l := tables()
+	var told []string
+	l.Spelled = func(key, spelled string) { told = append(told, key+" of "+spelled) }
+	for _, e := range []string{"partno('12–34 a')", "partno('Bosch', '1-2')", "partno('-')", "partno(product[other_id].code)"} {
+		evalIn(t, l, quant(), e)
+	}
+	if want := []string{"1234A of 12-34 A", "BOSCH:1-2 of 1-2"}; !slices.Equal(told, want) {
+		t.Errorf("told of %q, want %q", told, want)
+	}
+}

@@ -16,6 +16,9 @@ type Lookups struct {
 	Missed func(table cdc.TableName, key string)
 	// Looked, if not nil, is told of every row that is looked at.
 	Looked func(table cdc.TableName, key string)
+	// Spelled, if not nil, is told of every part number that partno brings into the
+	// form key, as it was written but for capitals, width and kinds of dashes.
+	Spelled func(key, spelled string)
 
 	tables map[cdc.TableName]*LookupTable
 	trees  map[treeName]*lookup.Tree

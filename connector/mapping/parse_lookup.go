@@ -109,8 +109,7 @@ func (r *reader) lookup(a *ast.IdentifierNode, key ast.Node, column string, dept
 // isReference refuses what is no column: the rows that refer to another must be
 // found by a column when that changes.
 func isReference(n *node) *fault {
-	switch n.op {
-	case opColumn, opLookup, opNearest:
+	if n.op == opColumn || n.op == opLookup || n.op == opNearest {
 		return nil
 	}
 	return faultAt(n.at, "the key of a lookup must be a column as it is, of the row or of another lookup: "+
@@ -191,6 +190,7 @@ func (n *node) innerFault() *fault {
 			if wrong := n.lookup.names(a.at, a.text); wrong != nil {
 				f = wrong
 			}
+		default:
 		}
 	})
 	return f

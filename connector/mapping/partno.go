@@ -126,7 +126,7 @@ func (r *PartnoRules) compiled() *partnoRules {
 
 // buildPartno compiles partno(part_no) and partno(brand, part_no).
 func buildPartno(b *builder, n *node) textFunc {
-	list, rules := b.texts(n.args), n.vocabulary.Partno.compiled()
+	list, rules, lookups := b.texts(n.args), n.vocabulary.Partno.compiled(), b.lookups
 	return func(in input) (string, *failure) {
 		var values [2]string
 		for i, x := range list {
@@ -139,21 +139,59 @@ func buildPartno(b *builder, n *node) textFunc {
 			}
 			values[i] = s
 		}
+		brand, number := values[0], plainUpper(values[1])
 		if len(list) == 1 {
-			return rules.key("", values[0])
+			brand, number = "", plainUpper(values[0])
 		}
-		return rules.key(values[0], values[1])
+		key, f := rules.key(brand, number)
+		if f == nil && lookups != nil && lookups.Spelled != nil {
+			lookups.Spelled(key, number)
+		}
+		return key, f
 	}
 }
 
-// key is the form by which a part number is compared: behind its brand, if it has one.
+// SamePartno reports whether two spellings of what partno takes for one part number
+// may well be one: 12-34, 12.34 and 1234, but not 12-34 and 123-4. Whoever leaves
+// all separators out does not say where they would be.
+func SamePartno(a, b string) bool {
+	if !separated(a) || !separated(b) {
+		return true
+	}
+	for {
+		a, b = strings.TrimLeftFunc(a, isSeparator), strings.TrimLeftFunc(b, isSeparator)
+		i, j := strings.IndexFunc(a, isSeparator), strings.IndexFunc(b, isSeparator)
+		if i < 0 {
+			i = len(a)
+		}
+		if j < 0 {
+			j = len(b)
+		}
+		if a[:i] != b[:j] {
+			return false
+		}
+		if a, b = a[i:], b[j:]; a == "" && b == "" {
+			return true
+		}
+	}
+}
+
+// separated reports whether s has a separator between two other characters.
+func separated(s string) bool {
+	return strings.ContainsFunc(strings.TrimFunc(s, isSeparator), isSeparator)
+}
+
+func isSeparator(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+
+// key is the form by which a part number, which plainUpper has passed, is compared:
+// behind its brand, if it has one.
 func (r *partnoRules) key(brand, number string) (string, *failure) {
 	brand = normalBrand(brand)
 	strip, ok := r.brands[brand]
 	if !ok {
 		strip = r.strip
 	}
-	key := strings.TrimSpace(stripped(plainUpper(number), strip))
+	key := strings.TrimSpace(stripped(number, strip))
 	switch {
 	case key == "":
 		return "", failed("partno: nothing is left of " + shown(number))

@@ -59,7 +59,7 @@ func (m Missing) String() string { return missingNames[m] }
 // ParseMissing reads what String returns.
 func ParseMissing(s string) (Missing, bool) {
 	i := slices.Index(missingNames[:], s)
-	return Missing(max(i, 0)), i >= 0
+	return Missing(max(i, 0)), i >= 0 //nolint:gosec // a place in a short table
 }
 
 // Tree says how the rows of a lookup stand below each other. One of Parent, Path
