@@ -245,6 +245,7 @@ type openCommit struct {
 	rejected int // rejects of earlier commits in the message
 	from     int // events of earlier commits in the message
 	open     bool
+	due      []inventory.Rederive
 }
 
 // open starts to encode t, or the next part of it, which makes about rows events.
@@ -344,10 +345,20 @@ func (b *openCommit) sendPart(ctx context.Context, last bool) error {
 	return nil
 }
 
-// end closes the transaction, or this part of it.
-func (b *openCommit) end(ctx context.Context) error {
+// rederive has the commit name list to be derived again.
+func (b *openCommit) rederive(list []inventory.Rederive) { b.due = list }
+
+// end closes the transaction, or this part of it, and returns the position of the
+// message that it ends in.
+func (b *openCommit) end(ctx context.Context) (inventory.Position, error) {
+	at := b.a.next
+	b.a.body.Rederive(b.due)
+	return at, b.finish(ctx)
+}
+
+func (b *openCommit) finish(ctx context.Context) error {
 	a := b.a
-	empty := a.body.Events() == b.from
+	empty := a.body.Events() == b.from && len(b.due) == 0
 	switch {
 	case !b.t.Last && empty:
 		b.drop()

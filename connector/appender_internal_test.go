@@ -73,7 +73,7 @@ func (p *packing) commit(id string) {
 	}
 	defer c.close()
 	c.event(&inventory.Event{Op: cdc.OpDelete, Table: "public.bin", Mapping: "9f2c51d07a3b8e64", Row: "[1]"})
-	if err := c.end(p.t.Context()); err != nil {
+	if _, err := c.end(p.t.Context()); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -31,6 +31,9 @@ type CaptureConfig struct {
 	HaltOnGap bool
 	// Keep is how long applied messages stay in the log.
 	Keep time.Duration
+	// Open opens the log for reading, to find what earlier runs left to be derived
+	// again. It is needed by mappings with lookups only.
+	Open OpenLogFunc
 	// AskKeys asks stores for their row keys, for verifications: without it, rows that
 	// only stores have are not found.
 	AskKeys AskKeysFunc
@@ -118,9 +121,14 @@ func (c *Capture) once(ctx context.Context, progress Progress) error {
 		derive: newDeriver(mappings), configured: newDeriver(c.cfg.Mappings).feedNames(),
 		out: newAppender(c.cfg.Source, run, c.cfg.Metrics),
 	}
+	s.spellings = newSpellings(c.cfg.Logger, c.cfg.Metrics.partnoCollisions.WithLabelValues(c.cfg.Source))
+	s.derive.lookups = s.spellings.listens(mapping.NewLookups())
 	s.load = newLoader(s)
 	s.out.onAck = s.load.acked
 	if err := s.resumeJobs(ctx); err != nil {
+		return drained(ctx, err)
+	}
+	if err := s.resumeLookups(ctx); err != nil {
 		return drained(ctx, err)
 	}
 	c.jobs.attach(s.load)
@@ -157,8 +165,9 @@ func (c *Capture) mappings(ctx context.Context, run Run) ([]*mapping.Mapping, er
 	return out, nil
 }
 
-// wantedOf returns the columns that mappings name, by table.
-func wantedOf(mappings []*mapping.Mapping) cdc.Wanted {
+// WantedOf returns the columns that mappings name, of their tables and of those that
+// they look into, by table.
+func WantedOf(mappings []*mapping.Mapping) cdc.Wanted {
 	wanted := make(cdc.Wanted)
 	for _, m := range mappings {
 		for _, column := range m.Columns() {
@@ -168,6 +177,16 @@ func wantedOf(mappings []*mapping.Mapping) cdc.Wanted {
 		}
 		if wanted[m.Table()] == nil {
 			wanted[m.Table()] = []string{}
+		}
+	}
+	for table, columns := range lookupColumns(mappings) {
+		if wanted[table] == nil {
+			wanted[table] = []string{}
+		}
+		for _, column := range columns {
+			if !slices.Contains(wanted[table], column) {
+				wanted[table] = append(wanted[table], column)
+			}
 		}
 	}
 	return wanted
@@ -204,6 +223,15 @@ type captureRun struct {
 	derive     *deriver
 	out        *appender
 	load       *loader
+	// lookups and redo are nil if no mapping looks into other tables. late maps rows
+	// that were read when they are placed, and due is what the commit at hand, of which
+	// parts may have come before, makes wrong elsewhere.
+	lookups *lookups
+	redo    *rederiver
+	late    *chunkReader
+	due     rederiveSet
+	// spellings notices part numbers that are brought together.
+	spellings *spellings
 
 	net          cdc.Netter
 	noted        inventory.Position // the tail whose token was last noted as durable
@@ -231,8 +259,13 @@ func (s *captureRun) work(ctx context.Context) error {
 	})
 	g.Go(func() error { return s.upkeep(working) })
 	for range loadTables {
-		reader := &chunkReader{source: s.c.cfg.Source, adapter: s.c.cfg.Adapter}
+		reader := &chunkReader{source: s.c.cfg.Source, adapter: s.c.cfg.Adapter, lookups: s.spellings.listens(mapping.NewLookups())}
 		g.Go(func() error { return reader.run(working, s.load.request, s.load.results) })
+	}
+	if s.redo != nil {
+		reader := &chunkReader{source: s.c.cfg.Source, adapter: s.c.cfg.Adapter}
+		g.Go(func() error { return reader.run(working, s.redo.request, s.redo.results) })
+		g.Go(func() error { return s.redo.tick(working) })
 	}
 	asker := &keyAsker{ask: s.c.cfg.AskKeys, nudge: s.c.cfg.Adapter.Nudge}
 	g.Go(func() error { return asker.run(working, s.load.asks, s.load.answered) })
@@ -253,7 +286,7 @@ func (s *captureRun) tail(ctx, tailing, working context.Context) error {
 	if err := s.out.feeds(working, s.start, s.derive.feedNames()); err != nil {
 		return err
 	}
-	s.c.cfg.Adapter.Want(wantedOf(s.mappings))
+	s.c.cfg.Adapter.Want(WantedOf(s.mappings))
 	from := s.start.Resume
 	if s.c.gap != nil {
 		from = ""
@@ -313,6 +346,13 @@ func (s *captureRun) stateGap(ctx context.Context) error {
 // emit takes one transaction, or part of one, from the source.
 func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 	failpoint.Hit("capture.taken")
+	if s.lookups != nil && s.lookups.set == nil {
+		if err := s.readLookups(ctx); err != nil {
+			return err
+		}
+		set := s.spellings.listens(s.lookups.set)
+		s.derive.lookups, s.late.lookups, s.redo.reader.lookups = set, set, set
+	}
 	if t.Progress() {
 		s.out.pass(t)
 		if s.c.gap != nil {
@@ -323,7 +363,7 @@ func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 		if err := s.out.push(ctx); err != nil {
 			return err
 		}
-		return s.load.step(ctx, t.Resume)
+		return s.step(ctx, t.Resume)
 	}
 	if err := s.take(ctx, t); err != nil {
 		return err
@@ -331,7 +371,21 @@ func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 	if !t.Last {
 		return nil
 	}
-	return s.load.step(ctx, t.Resume)
+	return s.step(ctx, t.Resume)
+}
+
+// step goes on with what is done beside the stream, at a boundary that the stream
+// has reached. What is read is mapped when it is placed: only where lookups are exact.
+func (s *captureRun) step(ctx context.Context, reached cdc.Resume) error {
+	if s.redo != nil {
+		if err := s.redo.step(ctx, reached); err != nil {
+			return err
+		}
+		if !s.lookups.exact() {
+			return nil
+		}
+	}
+	return s.load.step(ctx, reached)
 }
 
 // take nets, maps and appends one transaction, or part of one.
@@ -344,6 +398,10 @@ func (s *captureRun) take(ctx context.Context, t *cdc.Transaction) error {
 		return err
 	}
 	s.load.record(t, changes)
+	s.redo.record(t, changes)
+	if err := s.lookUp(t, changes); err != nil {
+		return err
+	}
 	for {
 		err := s.append(ctx, t, changes)
 		if err == nil {
@@ -376,7 +434,9 @@ func (s *captureRun) append(ctx context.Context, t *cdc.Transaction, changes []c
 				return err
 			}
 			b.event(&events[j])
-			if problem && events[j].Problem != nil {
+			if problem && events[j].Problem != nil && events[j].Problem.Kind == inventory.Unresolved {
+				s.c.cfg.Metrics.unresolved.WithLabelValues(s.c.cfg.Source).Inc()
+			} else if problem && events[j].Problem != nil {
 				if err := s.reject(b, t, &changes[i], &events[j]); err != nil {
 					return err
 				}
@@ -384,7 +444,34 @@ func (s *captureRun) append(ctx context.Context, t *cdc.Transaction, changes []c
 		}
 	}
 	failpoint.Hit("capture.mapped")
-	return b.end(ctx)
+	var due []inventory.Rederive
+	if t.Last {
+		due = s.due.list()
+		b.rederive(due)
+	}
+	at, err := b.end(ctx)
+	if err == nil && t.Last && s.redo != nil {
+		s.redo.state(due, at)
+		s.due = rederiveSet{}
+	}
+	return err
+}
+
+// lookUp has the lookups take what t, or this part of it, did to their tables,
+// before its rows are mapped.
+func (s *captureRun) lookUp(t *cdc.Transaction, changes []cdc.NetChange) error {
+	if s.lookups == nil {
+		return nil
+	}
+	if t.Part == 0 {
+		s.due = rederiveSet{}
+	}
+	list, err := s.lookups.apply(changes)
+	if err != nil {
+		return fmt.Errorf("look into transaction %s: %w", t.ID, err)
+	}
+	s.due.merge(list)
+	return nil
 }
 
 // complete fills values that the source did not send, where a mapping needs them.
@@ -392,7 +479,7 @@ func (s *captureRun) complete(ctx context.Context, t *cdc.Transaction, changes [
 	var missing []*cdc.NetChange
 	for i := range changes {
 		c := &changes[i]
-		if c.After != nil && !c.After.Complete() && s.derive.maps(c.Table) {
+		if c.After != nil && !c.After.Complete() && (s.derive.maps(c.Table) || s.lookups.has(c.Table)) {
 			missing = append(missing, c)
 		}
 	}

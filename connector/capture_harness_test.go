@@ -440,7 +440,7 @@ func (l *scriptLog) Reports() []connector.StoreReport {
 
 func (l *scriptLog) Reported() <-chan struct{} { return l.told }
 
-func (l *scriptLog) Purge(_ context.Context, keep time.Duration) (connector.Usage, error) {
+func (l *scriptLog) Purge(_ context.Context, keep time.Duration, _ inventory.Position) (connector.Usage, error) {
 	l.keep = keep
 	return connector.Usage{Bytes: 90, MaxBytes: 100, Unapplied: 3, Stores: 1}, l.failed("purge")
 }

@@ -1,7 +1,9 @@
 package connector
 
 import (
+	"cmp"
 	"context"
+	"iter"
 	"time"
 
 	"tailstock/connector/backfill"
@@ -66,6 +68,9 @@ func (e *encodedEvents) at(i int) []byte {
 type chunkReader struct {
 	source  string
 	adapter backfill.Reader
+	lookups *mapping.Lookups
+	// name stands for the transaction of what is read, in rejects; readName if empty.
+	name string
 	// programs are the mappings of the table read last, compiled for version bound of it.
 	table    *tableRead
 	bound    *cdc.Table
@@ -74,6 +79,8 @@ type chunkReader struct {
 	// encoded event.
 	contributions []inventory.Contribution
 	eventBytes    int
+	// unresolved counts the rows that wait for a row of a lookup.
+	unresolved int
 }
 
 // run reads what comes from requests until ctx ends. results never blocks: it has
@@ -102,7 +109,9 @@ func (r *chunkReader) read(ctx context.Context, request chunkRequest) chunkResul
 	if out.err = out.chunk.Prepare(); out.err != nil {
 		return out
 	}
-	out.err = r.mapRows(&out)
+	if !request.table.mapsLate() {
+		out.err = r.mapRows(&out)
+	}
 	out.took = time.Since(out.chunk.ReadAt)
 	return out
 }
@@ -115,7 +124,7 @@ func (r *chunkReader) bind(t *tableRead, version *cdc.Table) error {
 	r.table, r.bound, r.programs = nil, nil, nil
 	var programs []*mapping.Program
 	for _, m := range t.mappings {
-		program, err := m.Bind(version)
+		program, err := m.Bind(version, r.lookups)
 		if err != nil {
 			return &cdc.SetupError{
 				Object: "table " + version.Name.String(), Problem: "its mapping does not fit its columns",
@@ -134,15 +143,46 @@ func (r *chunkReader) mapRows(out *chunkResult) error {
 	if err := r.bind(t, c.Table); err != nil {
 		return err
 	}
-	n := len(c.Rows) * len(r.programs)
+	return r.mapAll(out, func(yield func(cdc.RowKey, cdc.Row) bool) {
+		for i, row := range c.Rows {
+			if !yield(c.Key(i), row) {
+				return
+			}
+		}
+	}, len(c.Rows))
+}
+
+// mapPlaced makes the events of the rows of a chunk that are placed.
+func (r *chunkReader) mapPlaced(t *tableRead, c *backfill.Chunk, placed []backfill.Placed) (*chunkResult, error) {
+	out := &chunkResult{chunkRequest: chunkRequest{table: t}, chunk: c}
+	if err := r.bind(t, c.Table); err != nil {
+		return nil, err
+	}
+	return out, r.mapAll(out, func(yield func(cdc.RowKey, cdc.Row) bool) {
+		for i := range placed {
+			if !yield(placed[i].Key, placed[i].Row) {
+				return
+			}
+		}
+	}, len(placed))
+}
+
+// mapAll makes the events of count rows.
+func (r *chunkReader) mapAll(out *chunkResult, rows iter.Seq2[cdc.RowKey, cdc.Row], count int) error {
+	t, n := out.table, count*len(r.programs)
 	out.stated = encodedEvents{text: make([]byte, 0, n*r.eventBytes), ends: make([]int, 0, n)}
-	for i, row := range c.Rows {
-		for j, program := range r.programs {
-			e := inventory.Event{Op: cdc.OpRead, Table: t.name, Mapping: t.mappings[j].ID(), Row: c.Key(i)}
-			if e.Contributions, e.Problem = program.Map(row, r.contributions[:0]); e.Problem != nil {
-				r.reject(out, row, &e)
-			} else {
+	for key, row := range rows {
+		for i, program := range r.programs {
+			e := inventory.Event{Op: cdc.OpRead, Table: t.name, Mapping: t.mappings[i].ID(), Row: key}
+			switch e.Contributions, e.Problem = program.Map(row, r.contributions[:0]); {
+			case e.Problem == nil:
 				r.contributions = e.Contributions
+			case e.Problem.Kind == inventory.Unresolved:
+				e.Contributions = nil
+				r.unresolved++
+			default:
+				e.Contributions = nil
+				r.reject(out, row, &e)
 			}
 			if out.whole && e.Problem == nil && len(e.Contributions) == 0 {
 				out.stated.skip()
@@ -162,7 +202,7 @@ func (r *chunkReader) reject(out *chunkResult, row cdc.Row, e *inventory.Event) 
 	if out.rejects == nil {
 		out.rejects = make(map[int]Reject)
 	}
-	out.rejects[out.stated.len()] = newReject(r.source, &cdc.Transaction{ID: readName, CommittedAt: out.chunk.ReadAt},
+	out.rejects[out.stated.len()] = newReject(r.source, &cdc.Transaction{ID: cmp.Or(r.name, readName), CommittedAt: out.chunk.ReadAt},
 		&cdc.NetChange{Op: cdc.OpRead, Table: out.chunk.Table, Key: e.Row, After: row}, e)
 }
 

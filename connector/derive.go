@@ -15,6 +15,8 @@ type deriver struct {
 	names    []inventory.FeedName
 	// bound holds the mappings compiled against each version of a table.
 	bound map[*cdc.Table][]boundMapping
+	// lookups are the tables that mappings look into, once they were read.
+	lookups *mapping.Lookups
 
 	pending       []inventory.Event
 	contributions []inventory.Contribution
@@ -57,7 +59,7 @@ func (d *deriver) bind(t *cdc.Table) ([]boundMapping, error) {
 	}
 	var out []boundMapping
 	for _, m := range d.mappings[t.Name] {
-		p, err := m.Bind(t)
+		p, err := m.Bind(t, d.lookups)
 		if err != nil {
 			return nil, &cdc.SetupError{
 				Object: "table " + t.Name.String(), Problem: "its mapping does not fit its columns",

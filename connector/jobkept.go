@@ -14,6 +14,12 @@ import (
 // keptJobs is the form of a source's jobs in the state. A golden file pins it.
 type keptJobs struct {
 	Jobs []keptJob `json:"jobs"`
+	// Rederived is a position up to which everything that was to be derived again has
+	// been, empty if none is known.
+	Rederived string `json:"rederived,omitempty"`
+	// Missed are rows that were looked for in vain by what was mapped up to there, and
+	// maybe behind it, each with its table. Absent if that is not known.
+	Missed *[][2]string `json:"missed,omitempty"`
 }
 
 type keptJob struct {
@@ -47,12 +53,15 @@ type keptTable struct {
 	Done  bool         `json:"done"`
 }
 
-// encodeJobs returns what is kept of jobs, nil for none.
-func encodeJobs(jobs []*job) []byte {
-	if len(jobs) == 0 {
+// encodeJobs returns what is kept of jobs and beside them, nil for nothing.
+func encodeJobs(jobs []*job, rederived inventory.Position, missed *[][2]string) []byte {
+	if len(jobs) == 0 && rederived.IsZero() {
 		return nil
 	}
-	var kept keptJobs
+	kept := keptJobs{Jobs: []keptJob{}}
+	if !rederived.IsZero() {
+		kept.Rederived, kept.Missed = rederived.String(), missed
+	}
 	for _, j := range jobs {
 		kept.Jobs = append(kept.Jobs, j.kept())
 	}
@@ -93,15 +102,23 @@ func keptTime(t time.Time) time.Time {
 // decodeJobs reads kept jobs back. Those that lead nowhere any more are returned
 // as dropped: loads of a feed that is not among those wanted, and backfills of
 // tables that none of mappings is of.
-func decodeJobs(text []byte, mappings []*mapping.Mapping, wanted []inventory.FeedName) (jobs []*job, dropped []keptJob, err error) {
+func decodeJobs(text []byte, mappings []*mapping.Mapping, wanted []inventory.FeedName) (
+	jobs []*job, dropped []keptJob, left keptLookups, err error,
+) {
 	var kept keptJobs
 	if err := json.Unmarshal(text, &kept); err != nil {
-		return nil, nil, fmt.Errorf("decode jobs: %w", err)
+		return nil, nil, left, fmt.Errorf("decode jobs: %w", err)
+	}
+	if kept.Rederived != "" {
+		left.missed = kept.Missed
+		if left.rederived, err = inventory.ParsePosition(kept.Rederived); err != nil {
+			return nil, nil, left, fmt.Errorf("decode jobs: %w", err)
+		}
 	}
 	for i := range kept.Jobs {
 		j, err := kept.Jobs[i].job(mappings, wanted)
 		if err != nil {
-			return nil, nil, fmt.Errorf("decode job %s: %w", kept.Jobs[i].ID, err)
+			return nil, nil, left, fmt.Errorf("decode job %s: %w", kept.Jobs[i].ID, err)
 		}
 		if j == nil {
 			dropped = append(dropped, kept.Jobs[i])
@@ -109,7 +126,13 @@ func decodeJobs(text []byte, mappings []*mapping.Mapping, wanted []inventory.Fee
 		}
 		jobs = append(jobs, j)
 	}
-	return jobs, dropped, nil
+	return jobs, dropped, left, nil
+}
+
+// keptLookups is what an earlier run kept of its lookups.
+type keptLookups struct {
+	rederived inventory.Position
+	missed    *[][2]string
 }
 
 // job returns the job that k keeps, nil if it leads nowhere.

@@ -272,7 +272,7 @@ func (l *loader) keep() {
 			return
 		}
 	}
-	p := keepPlan{text: encodeJobs(l.jobs), rests: l.rests, answers: l.answers}
+	p := keepPlan{text: encodeJobs(l.jobs, l.kept.rederived, l.s.lookups.keepMissed()), rests: l.rests, answers: l.answers}
 	select {
 	case older := <-l.plans:
 		p.answers = append(older.answers, p.answers...)
@@ -281,6 +281,24 @@ func (l *loader) keep() {
 	l.plans <- p
 	l.answers, l.changed = nil, false
 	l.show()
+}
+
+// restOn notes that what is kept rests on the message at p, too.
+func (l *loader) restOn(p inventory.Position) {
+	if l.rests.Before(p) {
+		l.rests = p
+	}
+	l.changed = true
+}
+
+// keepCursor has kept that everything up to cursor was derived again, which rests
+// on the message at rests.
+func (l *loader) keepCursor(cursor, rests inventory.Position) {
+	l.kept.rederived = cursor
+	l.restOn(rests)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.activate()
 }
 
 // show shows the jobs.
@@ -413,7 +431,7 @@ func (s *captureRun) resumeJobs(ctx context.Context) error {
 		s.c.jobs.show(nil)
 		return s.run.KeepPlan(ctx, nil, inventory.Position{})
 	}
-	jobs, dropped, err := decodeJobs(text, s.mappings, s.configured)
+	jobs, dropped, kept, err := decodeJobs(text, s.mappings, s.configured)
 	if err != nil {
 		return err
 	}
@@ -425,7 +443,7 @@ func (s *captureRun) resumeJobs(ctx context.Context) error {
 	for _, j := range jobs {
 		s.c.cfg.Logger.InfoContext(ctx, "job found", "job", j.id, "kind", string(j.kind), "state", string(j.state()), "reason", j.reason)
 	}
-	l.jobs, l.changed = jobs, true
+	l.jobs, l.kept, l.changed = jobs, kept, true
 	l.rests = s.start.Tail
 	l.busy = l.loads()
 	l.active.Store(true)

@@ -70,6 +70,10 @@ type loader struct {
 	arrived map[*backfill.Step]*chunkResult
 	// rests is the newest message that what is kept of jobs rests on.
 	rests inventory.Position
+	// kept is what is kept of lookups beside the jobs: a position up to which
+	// everything that was to be derived again has been, and, as an earlier run left
+	// it, what was missed.
+	kept keptLookups
 	// answers wait until the jobs are kept; changed says that they are to be.
 	answers []chan<- error
 	changed bool
@@ -170,7 +174,7 @@ func (l *loader) advance(ctx context.Context, reached cdc.Resume) error {
 		if !l.s.out.acknowledged(l.job.load) {
 			return nil
 		}
-		l.rests, l.changed = l.job.load, true
+		l.restOn(l.job.load)
 		l.job.phase = jobReading
 		if l.job.paused || l.job.cancelled {
 			l.stopReading()
@@ -239,7 +243,7 @@ func (l *loader) settle() {
 		n++
 	}
 	if n > 0 {
-		l.rests, l.changed = l.placed[n-1].marker, true
+		l.restOn(l.placed[n-1].marker)
 		l.placed = append(l.placed[:0], l.placed[n:]...)
 	}
 }
@@ -340,6 +344,11 @@ func (l *loader) forget(t *tableRead) {
 func (l *loader) append(ctx context.Context, t *tableRead, step *backfill.Step, placed []backfill.Placed) error {
 	prepared := l.arrived[step]
 	delete(l.arrived, step)
+	if t.mapsLate() {
+		if err := l.s.late.mapRows(prepared); err != nil {
+			return err
+		}
+	}
 	r, err := l.gather(t, prepared, placed)
 	if err != nil {
 		return err
@@ -469,7 +478,7 @@ func (l *loader) finish() {
 		state = JobCancelled
 	}
 	if !j.ends.IsZero() {
-		l.rests = j.ends
+		l.restOn(j.ends)
 		l.mu.Lock()
 		l.barrier = j.ends
 		l.mu.Unlock()

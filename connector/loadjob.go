@@ -129,6 +129,12 @@ func newTableRead(name string, mappings []*mapping.Mapping) *tableRead {
 	return t
 }
 
+// mapsLate reports whether rows are mapped when they are placed: by what the lookups
+// say there.
+func (t *tableRead) mapsLate() bool {
+	return slices.ContainsFunc(t.mappings, func(m *mapping.Mapping) bool { return len(m.Lookups()) > 0 })
+}
+
 // plan gives every table of j a plan from its beginning.
 func (j *job) plan(pace JobPace) {
 	j.pace, j.throttle = pace, backfill.NewThrottle(pace.Throttle)

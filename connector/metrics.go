@@ -19,6 +19,10 @@ type Metrics struct {
 
 	gaps, loads, chunks, chunkRows, chunkFailures, chunksReread *prometheus.CounterVec
 
+	partnoCollisions, unresolved, rederivations, rederivedRows *prometheus.CounterVec
+	rederiveSeconds                                            *prometheus.HistogramVec
+	lookupRows, lookupBytes                                    *prometheus.GaugeVec
+
 	seeks, rebases, slicedCommits, reportFailures *prometheus.CounterVec
 	delivered, contributions, cells               *prometheus.CounterVec
 	deliveredAge                                  *prometheus.HistogramVec
@@ -56,6 +60,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		chunkRows:     f.counters("load_rows_total", "Rows that were read for loads."),
 		chunkFailures: f.counters("load_chunk_failures_total", "Chunks that could not be read, and were tried again."),
 		chunksReread:  f.counters("load_chunks_reread_total", "Chunks that were read again because the table changed too much meanwhile."),
+
+		partnoCollisions: f.counters("capture_partno_collisions_total", "Part numbers that become one SKU though they are written as different numbers."),
+		unresolved:       f.counters("capture_unresolved_total", "Rows that could not be mapped because a row of a lookup was missing."),
+		rederivations:    f.counters("capture_rederivations_total", "Commits and parts that named rows to be derived again."),
+		rederivedRows:    f.counters("capture_rederived_rows_total", "Rows that were derived again."),
+		rederiveSeconds:  f.histograms("capture_rederive_seconds", "Time from the beginning of a round of re-derivations to its durable end."),
+		lookupRows:       f.gauges("capture_lookup_rows", "Rows of lookups in memory, as of the beginning of the run."),
+		lookupBytes:      f.gauges("capture_lookup_bytes", "Memory that lookups take, as of the beginning of the run."),
 
 		seeks:          f.counters("deliver_seeks_total", "Times that a log was read again from the store's position."),
 		rebases:        f.counters("deliver_rebases_total", "Times that a store jumped over messages that its log had lost."),

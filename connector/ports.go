@@ -113,8 +113,9 @@ type Run interface {
 	// be one signal.
 	Reported() <-chan struct{}
 	// Purge removes what every registered store has applied and that is older
-	// than keep, and reports how full the log is.
-	Purge(ctx context.Context, keep time.Duration) (Usage, error)
+	// than keep, up to the message at hold, which stays, unless hold is zero. It
+	// reports how full the log is.
+	Purge(ctx context.Context, keep time.Duration, hold inventory.Position) (Usage, error)
 	// Close drains what is in flight, within a bounded time, and closes the connection.
 	Close() error
 }

@@ -66,8 +66,13 @@ func (s *memAdapter) Read(ctx context.Context, mark backfill.Mark, r backfill.Re
 	}
 	var chunk *backfill.Chunk
 	err := s.await(ctx, func() bool {
-		if s.table(r.Table).truncates > 0 || !s.visible(mark.(int)) {
+		ref := s.ref(r.Table)
+		if !s.visible(mark.(int)) || ref != nil && ref.truncates > 0 || ref == nil && s.table(r.Table).truncates > 0 {
 			return false
+		}
+		if ref != nil {
+			chunk = s.readRef(ref, r)
+			return true
 		}
 		chunk = s.read(r)
 		return true
@@ -139,6 +144,9 @@ func (s *memAdapter) read(r backfill.Request) *backfill.Chunk {
 	after, upto := bound(r.After), bound(r.Upto)
 	for _, id := range slices.Sorted(maps.Keys(t.visible)) {
 		if r.After != nil && (id < after || id == after && !r.Including) || r.Upto != nil && id > upto {
+			continue
+		}
+		if f := r.Referring; f != nil && (f.Column != "sku" || t.visible[id].bad || !slices.Contains(f.Values, t.visible[id].sku)) {
 			continue
 		}
 		if c.Read() == r.Limit {

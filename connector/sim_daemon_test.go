@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tailstock/connector"
 	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
@@ -122,9 +124,21 @@ var roleNames = []string{"capture", "store", "replica", "relay", "cache"}
 
 // simConfig is what daemons are configured with: from which quantity on rows of
 // each table are mapped, negative for a table that is not.
-type simConfig struct{ bin, tray int }
+// Those of a table that looks are mapped by what lookups say.
+type simConfig struct {
+	bin, tray           int
+	binLooks, trayLooks bool
+}
 
-func randomConfig(rng *rand.Rand) simConfig { return simConfig{5 * rng.IntN(3), 5*rng.IntN(4) - 5} }
+func randomConfig(rng *rand.Rand) simConfig {
+	return simConfig{5 * rng.IntN(3), 5*rng.IntN(4) - 5, rng.IntN(2) == 0, rng.IntN(3) == 0}
+}
+
+// simMeaning is what a mapping does.
+type simMeaning struct {
+	least int
+	looks bool
+}
 
 // daemon is one process. It is started again when it loses a lease, as a service
 // manager would.
@@ -132,7 +146,25 @@ type daemon struct {
 	config simConfig
 	board  *connector.Board
 	jobs   atomic.Pointer[connector.Jobs]
-	kill   func()
+	// registry has the metrics of the daemon's latest start.
+	registry *prometheus.Registry
+	kill     func()
+}
+
+// counted is the sum of a counter.
+func (d *daemon) counted(name string) (sum float64) {
+	families, err := d.registry.Gather()
+	if err != nil {
+		panic(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
 }
 
 func (w *world) start() *daemon {
@@ -157,11 +189,18 @@ func (w *world) start() *daemon {
 // mappings are those of a configuration.
 func (w *world) mappings(c simConfig) []*mapping.Mapping {
 	var out []*mapping.Mapping
-	for i, least := range []int{c.bin, c.tray} {
-		if least >= 0 {
-			m := simMapping(w.t, []string{"bin", "tray"}[i], least)
+	for i, does := range []simMeaning{{c.bin, c.binLooks}, {c.tray, c.trayLooks}} {
+		if does.least >= 0 {
+			compile := simMapping
+			switch {
+			case w.spelled:
+				compile = spelledMapping
+			case does.looks:
+				compile = lookingMapping
+			}
+			m := compile(w.t, []string{"bin", "tray"}[i], does.least)
 			w.mu.Lock()
-			w.leasts[m.ID()] = least
+			w.meanings[m.ID()] = does
 			w.mu.Unlock()
 			out = append(out, m)
 		}
@@ -169,22 +208,23 @@ func (w *world) mappings(c simConfig) []*mapping.Mapping {
 	return out
 }
 
-// least is from which quantity on a mapping maps rows.
-func (w *world) least(id inventory.MappingID) int {
+// meaning is what a mapping does.
+func (w *world) meaning(id inventory.MappingID) simMeaning {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.leasts[id]
+	return w.meanings[id]
 }
 
 func (w *world) roles(d *daemon, mappings []*mapping.Mapping) []connector.Role {
-	metrics := connector.NewMetrics(nil)
+	d.registry = prometheus.NewRegistry()
+	metrics := connector.NewMetrics(d.registry)
 	leases := make(map[string]*memLease)
 	for _, name := range roleNames {
 		leases[name] = &memLease{w.leases, name}
 	}
 	capture := connector.NewCapture(connector.CaptureConfig{
 		Source: "erp", Adapter: &memAdapter{memSource: w.source}, Log: w.log, Lease: leases["capture"],
-		Mappings: mappings, Keep: w.keep, Metrics: metrics, Logger: w.logger,
+		Mappings: mappings, Keep: w.keep, Open: w.log.open, Metrics: metrics, Logger: w.logger,
 	})
 	d.jobs.Store(capture.Jobs())
 	deliver := func(store *memStore) func(context.Context, connector.Progress) error {

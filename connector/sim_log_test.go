@@ -276,7 +276,7 @@ func (l *memLog) examine(m *memMessage) {
 	}
 	for _, c := range m.decoded.Commits {
 		for i := range c.Events {
-			if e := &c.Events[i]; e.Problem != nil && !l.rejects[string(e.Row)+" "+c.Transaction] {
+			if e := &c.Events[i]; e.Problem != nil && e.Problem.Kind == inventory.Rejected && !l.rejects[string(e.Row)+" "+c.Transaction] {
 				l.t.Errorf("message %s steps over row %s of transaction %s, which is not among the rejects", m.Position, e.Row, c.Transaction)
 			}
 		}
@@ -381,7 +381,7 @@ func (r *memRun) Reported() <-chan struct{} { return r.told }
 
 // Purge removes what all stores reported, only where the message there has
 // exactly the reported position, and never the newest.
-func (r *memRun) Purge(_ context.Context, keep time.Duration) (connector.Usage, error) {
+func (r *memRun) Purge(_ context.Context, keep time.Duration, hold inventory.Position) (connector.Usage, error) {
 	if r.log.chaos.strike() {
 		return connector.Usage{}, errInjected
 	}
@@ -398,7 +398,7 @@ func (r *memRun) Purge(_ context.Context, keep time.Duration) (connector.Usage, 
 		}
 	}
 	n := 0
-	for n < len(l.messages)-1 && l.messages[n].sequence <= slowest.Sequence && time.Since(l.messages[n].at) > keep {
+	for n < len(l.messages)-1 && (hold.IsZero() || l.messages[n].Position.Before(hold)) && l.messages[n].sequence <= slowest.Sequence && time.Since(l.messages[n].at) > keep {
 		n++
 	}
 	exact := slices.ContainsFunc(l.messages, func(m memMessage) bool {
@@ -452,6 +452,13 @@ func (l *memLog) story() string {
 			fmt.Fprintf(&b, "%s %s: load completed: %s\n", m.Position, m.Resume, m.LoadCompleted.Load)
 		case m.SourceGap != nil:
 			fmt.Fprintf(&b, "%s %s: gap: %+v\n", m.Position, m.Resume, *m.SourceGap)
+		case m.Rederived != nil:
+			fmt.Fprintf(&b, "%s %s: rederived through %s\n", m.Position, m.Resume, m.Rederived.Through)
+		}
+		for _, c := range m.Commits {
+			if len(c.Rederive) > 0 {
+				fmt.Fprintf(&b, "%s %s: transaction %s names %v\n", m.Position, m.Resume, c.Transaction, c.Rederive)
+			}
 		}
 	}
 	return b.String()

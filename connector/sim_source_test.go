@@ -28,10 +28,11 @@ type memSource struct {
 	// exact says that commits send whole rows, all of which can be mapped: then
 	// stores must be exact at every moment. history has the rows after each commit.
 	exact   bool
-	history []map[string]map[int]simRow
+	history []simMoment
 
 	mu        sync.Mutex
 	tables    []*memTable
+	refs      []*memRef
 	log       []*memCommit // log[i] ends at i+1
 	slot      bool
 	dropped   int           // times that the slot was
@@ -50,6 +51,12 @@ type memSource struct {
 	// worst returns the place from which a restart would have to read if
 	// everything were lost now that may be lost. Nil if nothing is checked.
 	worst func() int
+}
+
+// simMoment are the rows of all tables after a commit.
+type simMoment struct {
+	rows map[string]map[int]simRow
+	refs simRefs
 }
 
 // memTable is one table. rows are as of the last commit, visible as of those that
@@ -112,6 +119,7 @@ func newMemSource(t *testing.T, c *chaos, rng *rand.Rand, exact bool) *memSource
 		table.visible = maps.Clone(table.rows)
 		s.tables = append(s.tables, table)
 	}
+	s.refs = newRefs(rng)
 	s.remember()
 	return s
 }
@@ -189,6 +197,9 @@ func (s *memSource) commit(rng *rand.Rand) {
 		}
 		c.partRows = max(c.partRows, 1_000)
 	}
+	if !c.progress && rng.IntN(3) == 0 {
+		s.changeRefs(c, rng)
+	}
 	if !c.progress {
 		for range 1 + rng.IntN(6) {
 			if rng.IntN(4) == 0 {
@@ -249,7 +260,7 @@ func (s *memSource) remember() {
 	for _, t := range s.tables {
 		now[t.Name.String()] = maps.Clone(t.rows)
 	}
-	s.history = append(s.history, now)
+	s.history = append(s.history, simMoment{now, s.refsNow()})
 }
 
 // free reports whether c may touch a row.
@@ -437,32 +448,63 @@ func (t *memTable) touch(c *memCommit, id int, effect func()) {
 }
 
 // want is what each row of a table contributes by its good images: the oracle.
-func (s *memSource) want(table string, least int) map[string]string {
+func (s *memSource) want(table string, m simMeaning) map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.tables {
 		if t.Name.String() == table {
-			return counts(t.good, least)
+			return counts(t.good, m, s.refsNow())
 		}
 	}
 	return nil
 }
 
-// wantAt is what each row of a table contributed at a place of the log.
-func (s *memSource) wantAt(place int, table string, least int) map[string]string {
+// beyond lists the rows that cannot be mapped now.
+func (s *memSource) beyond(table string) map[string]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return counts(s.history[place][table], least)
-}
-
-func counts(rows map[int]simRow, least int) map[string]string {
-	out := make(map[string]string)
-	for id, r := range rows {
-		if r.qty >= least && r.qty != 0 {
-			out["["+strconv.Itoa(id)+"]"] = r.sku + " " + r.location + " " + strconv.Itoa(r.qty)
+	out := make(map[string]bool)
+	for _, t := range s.tables {
+		for id, r := range t.rows {
+			if r.bad && t.Name.String() == table {
+				out["["+strconv.Itoa(id)+"]"] = true
+			}
 		}
 	}
 	return out
+}
+
+// wantAt is what each row of a table contributed at a place of the log.
+func (s *memSource) wantAt(place int, table string, m simMeaning) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return counts(s.history[place].rows[table], m, s.history[place].refs)
+}
+
+func counts(rows map[int]simRow, m simMeaning, refs simRefs) map[string]string {
+	out := make(map[string]string)
+	var look *simRefs
+	if m.looks {
+		look = &refs
+	}
+	for id, r := range rows {
+		if text := counted(id, r, m.least, look); text != "" {
+			out["["+strconv.Itoa(id)+"]"] = text
+		}
+	}
+	return out
+}
+
+// counted is what a row contributes, by what its part is called if refs is not nil.
+func counted(_ int, r simRow, least int, refs *simRefs) string {
+	if r.qty < least || r.qty == 0 {
+		return ""
+	}
+	sku := r.sku
+	if refs != nil {
+		sku, _ = refs.sku(r.sku)
+	}
+	return sku + " " + r.location + " " + strconv.Itoa(r.qty)
 }
 
 // breakReads has reads fail for a while.

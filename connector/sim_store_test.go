@@ -34,6 +34,7 @@ type memState struct {
 	position inventory.Position
 	rebased  inventory.Position // where the store was taken last
 	feeds    []*memFeed
+	open     openRows
 	cells    map[inventory.Cell]memCell
 	relay    connector.RelayState
 	outbox   map[int][]inventory.Cell

@@ -2,9 +2,11 @@ package connector_test
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -68,8 +70,11 @@ type world struct {
 	backup     memState
 	cached     memCached
 
-	mu     sync.Mutex
-	leasts map[inventory.MappingID]int
+	mu        sync.Mutex
+	exactness *exactness
+	// spelled has mappings use partno.
+	spelled  bool
+	meanings map[inventory.MappingID]simMeaning
 }
 
 // confirmDelay is how long the simulated log server may take to sync.
@@ -86,11 +91,13 @@ func newWorld(t *testing.T, seed uint64) *world {
 		logger:     slog.New(slog.DiscardHandler),
 		losesStore: rng.IntN(2) == 0,
 		config:     randomConfig(rng),
-		leasts:     make(map[inventory.MappingID]int),
+		meanings:   make(map[inventory.MappingID]simMeaning),
 	}
 	if *simLog {
 		w.logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	w.exactness = newExactness(w.logger.Handler())
+	w.logger = slog.New(w.exactness)
 	w.store = newMemStore(w, "store")
 	w.replica = &replica{memStore: newMemStore(w, "replica"), changed: make(chan struct{})}
 	w.source.worst = w.log.worst
@@ -122,6 +129,7 @@ func simulate(t *testing.T, seed uint64) {
 		}
 	}
 	w.source.mend(w.rng)
+	w.source.mendRefs(w.rng)
 	w.rest()
 	// What follows reloads nothing: now rows that cannot be mapped keep what counted.
 	w.chaos.set(w.rate())
@@ -129,6 +137,7 @@ func simulate(t *testing.T, seed uint64) {
 		w.goOn()
 		w.mishap()
 	}
+	w.source.mendRefs(w.rng)
 	w.rest()
 	for _, d := range w.daemons {
 		d.kill()
@@ -305,7 +314,8 @@ func (w *world) compare() {
 	w.source.mu.Unlock()
 	w.log.mu.Lock()
 	defer w.log.mu.Unlock()
-	if len(w.log.plan.text) > 0 {
+	var plan struct{ Jobs []any }
+	if text := w.log.plan.text; len(text) > 0 && (json.Unmarshal(text, &plan) != nil || len(plan.Jobs) > 0) {
 		t.Errorf("a plan is left over: %s", w.log.plan.text)
 	}
 	// A gap that a lost tail took is stated again.
@@ -342,6 +352,9 @@ func (s *memStore) compare() {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c := s.world.config; len(s.state.open) > 0 && (c.binLooks || c.trayLooks && c.tray >= 0) {
+		s.t.Errorf("store %s: what was to be derived again is not answered: %v", s.id, s.state.open)
+	}
 	for _, m := range s.world.mappings(s.world.config) {
 		name := inventory.FeedName{Table: m.Table().String(), Mapping: m.ID()}
 		var states []connector.FeedState
@@ -353,7 +366,14 @@ func (s *memStore) compare() {
 				s.t.Errorf("store %s has table %s under mapping %s, %s", s.id, f.Table, f.Mapping, f.state)
 				continue
 			}
-			if diff := cmp.Diff(s.world.source.want(f.Table, s.world.least(f.Mapping)), f.counts()); diff != "" {
+			does := s.world.meaning(f.Mapping)
+			want, got := s.world.source.want(f.Table, does), f.counts()
+			if does.looks { // what counts of a row that went bad is called what it was called then
+				bad := func(key, _ string) bool { return s.world.source.beyond(f.Table)[key] }
+				maps.DeleteFunc(want, bad)
+				maps.DeleteFunc(got, bad)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
 				s.t.Errorf("store %s has table %s not as the source (-source +store):\n%s", s.id, f.Table, diff)
 			}
 		}

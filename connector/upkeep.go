@@ -118,7 +118,7 @@ func (s *captureRun) checkpoint(ctx context.Context) error {
 // purge makes room in the log. That it fails is no reason to stop capturing:
 // whether the log is still this run's, Check decides.
 func (s *captureRun) purge(ctx context.Context) {
-	usage, err := s.run.Purge(ctx, s.c.cfg.Keep)
+	usage, err := s.run.Purge(ctx, s.c.cfg.Keep, s.redo.holds())
 	if err != nil {
 		s.c.cfg.Metrics.purgeFailures.WithLabelValues(s.c.cfg.Source).Inc()
 		if ctx.Err() == nil {

@@ -17,6 +17,8 @@ type Plan struct {
 	Range
 	// Where, if not nil, leaves out the rows for which it is not true.
 	Where *cdc.Condition
+	// Referring, if not nil, has only rows read that refer to one of its values.
+	Referring *Referring
 	// Keys, if not nil, are the rows to read instead, in this order.
 	Keys []Key
 	// From is where to go on. The zero Cursor is the beginning.
@@ -114,7 +116,7 @@ func (p *Planner) Open(r *Recorder, now time.Time) *Step {
 	}
 	if p.plan.Keys == nil {
 		s.Request.Range = Range{After: p.next.After, Including: p.including(), Upto: p.plan.Upto}
-		s.Request.Limit, s.Request.Where = asked, p.plan.Where
+		s.Request.Limit, s.Request.Where, s.Request.Referring = asked, p.plan.Where, p.plan.Referring
 	} else {
 		left := p.plan.Keys[p.next.Listed:]
 		asked = min(asked, len(left))

@@ -31,7 +31,22 @@ type Request struct {
 	// Where, if not nil, leaves out the rows for which it is not true. It goes with
 	// a Range only, and names captured columns.
 	Where *cdc.Condition
+	// Referring, if not nil, has only those rows read that refer to one of some
+	// others. Unlike with Where, rows that do not are not looked at where the column
+	// has an index, and do not count. It goes with a Range, and without Where.
+	Referring *Referring
 }
+
+// Referring names rows by what they refer to.
+type Referring struct {
+	// Column is a captured column.
+	Column string
+	// Values are canonical texts that it may have, at most MaxReferring.
+	Values []string
+}
+
+// MaxReferring is how many values a Referring may have.
+const MaxReferring = 1_000
 
 // View is the moment as of which a chunk was read.
 type View interface {

@@ -20,7 +20,9 @@ type BodyWriter struct {
 	events  int
 	inside  int // events of the open commit, -1 when none is open
 	mark    int // where the open commit starts
-	clock   clockText
+	// rederive is what the open commit names to be derived again.
+	rederive []Rederive
+	clock    clockText
 }
 
 // bodyTail closes what NewBodyWriter opens.
@@ -92,6 +94,10 @@ func (w *BodyWriter) Encoded(event []byte) {
 	w.b = append(w.b, event...)
 }
 
+// Rederive notes what the open commit names to be derived again, which EndCommit
+// writes. list must stay as it is until then.
+func (w *BodyWriter) Rederive(list []Rederive) { w.rederive = list }
+
 // EndCommit closes the open commit. A whole commit is part 0 and last; for any
 // other, part and last are written.
 func (w *BodyWriter) EndCommit(part int, last bool) {
@@ -101,6 +107,10 @@ func (w *BodyWriter) EndCommit(part int, last bool) {
 	w.inside = -1
 	w.commits++
 	w.b = append(w.b, ']')
+	if len(w.rederive) > 0 {
+		w.b = appendRederive(w.b, w.rederive)
+		w.rederive = nil
+	}
 	if part != 0 || !last {
 		w.b = append(w.b, `,"part":`...)
 		w.b = strconv.AppendInt(w.b, int64(part), 10)
@@ -117,7 +127,7 @@ func (w *BodyWriter) DropCommit() {
 	}
 	w.b = w.b[:w.mark]
 	w.events -= w.inside
-	w.inside = -1
+	w.inside, w.rederive = -1, nil
 }
 
 // Len is the length of the body so far, in bytes, as Bytes would return it.

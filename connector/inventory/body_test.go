@@ -48,6 +48,8 @@ func encode(w *inventory.BodyWriter, m *inventory.Message) []byte {
 		return inventory.AppendLoadCompleted(nil, m.Source, *m.LoadCompleted)
 	case m.SourceGap != nil:
 		return inventory.AppendSourceGap(nil, m.Source, m.SourceGap)
+	case m.Rederived != nil:
+		return inventory.AppendRederived(nil, m.Source, *m.Rederived)
 	}
 	w.Reset()
 	for i := range m.Commits {
@@ -63,6 +65,7 @@ func encode(w *inventory.BodyWriter, m *inventory.Message) []byte {
 		for j := range c.Events {
 			w.Event(&c.Events[j])
 		}
+		w.Rederive(c.Rederive)
 		w.EndCommit(c.Part, c.Last)
 	}
 	return w.Bytes()
@@ -101,7 +104,15 @@ func bodies() map[string]inventory.Message {
 		c.Part, c.Last = n, last
 		return []inventory.Commit{c}
 	}
+	rederive := []inventory.Rederive{{Table: "wms.bin_stock", Column: "product id", Values: []string{"7", "a\"b"}}, {Table: "public.order"}}
+	renames := commit("774")
+	renames.Rederive = rederive
+	lastPart := part(2, true)
+	lastPart[0].Rederive = rederive[1:]
 	return map[string]inventory.Message{
+		"rederive":           {Source: "wms", Commits: []inventory.Commit{commit("771", event(cdc.OpUpdate, "[42]", one)), renames}},
+		"rederive_last_part": {Source: "wms", Commits: lastPart},
+		"rederived":          {Source: "wms", Rederived: &inventory.Rederived{Through: load}},
 		"commit": {Source: "wms", Commits: []inventory.Commit{
 			commit("771", event(cdc.OpUpdate, "[42]", one), event(cdc.OpDelete, "[43]")),
 		}},
@@ -349,11 +360,19 @@ func drawMessage(t *rapid.T) inventory.Message {
 		}
 		return e
 	})
+	rederive := rapid.Custom(func(t *rapid.T) inventory.Rederive {
+		r := inventory.Rederive{Table: text.Draw(t, "table")}
+		if rapid.Bool().Draw(t, "by column") {
+			r.Column, r.Values = text.Draw(t, "column"), rapid.SliceOfN(words, 1, 3).Draw(t, "values")
+		}
+		return r
+	})
 	commit := rapid.Custom(func(t *rapid.T) inventory.Commit {
 		return inventory.Commit{
 			Transaction: text.Draw(t, "transaction"), At: words.Draw(t, "at"), Last: true,
 			CommittedAt: time.UnixMicro(rapid.Int64Range(-1e15, 1e16).Draw(t, "committed_at")).UTC(),
 			Events:      rapid.SliceOfN(event, 0, 4).Draw(t, "events"),
+			Rederive:    rapid.SliceOfN(rederive, 0, 2).Draw(t, "rederive"),
 		}
 	})
 	m := inventory.Message{Source: text.Draw(t, "source")}
@@ -364,7 +383,7 @@ func drawMessage(t *rapid.T) inventory.Message {
 		return inventory.FeedName{Table: text.Draw(t, "table"), Mapping: inventory.MappingID(text.Draw(t, "mapping"))}
 	}), 0, 3)
 	texts := rapid.SliceOfN(words, 0, 3)
-	switch rapid.IntRange(0, 8).Draw(t, "shape") {
+	switch rapid.IntRange(0, 9).Draw(t, "shape") {
 	case 3:
 		m.LoadStarted = &inventory.LoadStarted{Feeds: feeds.Draw(t, "feeds"), Stores: texts.Draw(t, "stores"), Reason: words.Draw(t, "reason")}
 	case 4:
@@ -378,12 +397,15 @@ func drawMessage(t *rapid.T) inventory.Message {
 		m.LoadCompleted = &inventory.LoadCompleted{Load: position.Draw(t, "load")}
 	case 6:
 		m.SourceGap = &inventory.SourceGap{Reason: text.Draw(t, "reason"), Detail: words.Draw(t, "detail")}
+	case 9:
+		m.Rederived = &inventory.Rederived{Through: position.Draw(t, "through")}
 	case 7:
 		c := commit.Draw(t, "commit")
-		c.Load = position.Draw(t, "load")
+		c.Load, c.Rederive = position.Draw(t, "load"), nil
 		m.Commits = []inventory.Commit{c}
 	case 8:
 		c := commit.Draw(t, "commit")
+		c.Rederive = nil
 		c.At, c.Compare, c.Repair = "", text.Draw(t, "compare"), rapid.Bool().Draw(t, "repair")
 		c.Events = slices.DeleteFunc(c.Events, func(e inventory.Event) bool { return e.Op != cdc.OpRead && e.Op != cdc.OpDelete })
 		m.Commits = []inventory.Commit{c}
@@ -392,6 +414,9 @@ func drawMessage(t *rapid.T) inventory.Message {
 	case 1:
 		c := commit.Draw(t, "commit")
 		c.Part, c.Last = rapid.IntRange(0, 1<<31-1).Draw(t, "part"), rapid.Bool().Draw(t, "last")
+		if !c.Last {
+			c.Rederive = nil
+		}
 		m.Commits = []inventory.Commit{c}
 	default:
 		m.Feeds = feeds.Draw(t, "feeds")

@@ -46,6 +46,10 @@ type SourceGap struct {
 	Detail string
 }
 
+// Rederived says that the rows which commits up to the message at Through, that
+// one included, named to be derived again, stand before this place.
+type Rederived struct{ Through Position }
+
 // StartRead opens a commit of rows that were read rather than streamed: for a
 // load, or where load is zero for whatever feeds of the table count or load. name
 // stands for the transaction, readAt for its time.
@@ -121,6 +125,34 @@ func AppendSourceGap(b []byte, source string, g *SourceGap) []byte {
 	b = append(b, `,"detail":`...)
 	b = cdc.AppendJSONString(b, g.Detail)
 	return append(b, `}}`...)
+}
+
+// AppendRederived appends the body of the message that answers re-derivations to b.
+func AppendRederived(b []byte, source string, r Rederived) []byte {
+	b = appendHead(b, source, "rederived")
+	b = append(b, `{"through":`...)
+	b = cdc.AppendJSONString(b, r.Through.String())
+	return append(b, `}}`...)
+}
+
+// appendRederive appends what a commit names to be derived again.
+func appendRederive(b []byte, list []Rederive) []byte {
+	b = append(b, `,"rederive":[`...)
+	for i := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"table":`...)
+		b = cdc.AppendJSONString(b, list[i].Table)
+		if list[i].Column != "" {
+			b = append(b, `,"column":`...)
+			b = cdc.AppendJSONString(b, list[i].Column)
+			b = append(b, `,"values":`...)
+			b = appendTexts(b, list[i].Values)
+		}
+		b = append(b, '}')
+	}
+	return append(b, ']')
 }
 
 // appendHead opens the body of a control event.

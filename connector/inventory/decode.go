@@ -88,10 +88,15 @@ const (
 	fieldDetail
 	fieldCompare
 	fieldRepair
+	fieldRederived
+	fieldRederive
+	fieldThrough
+	fieldColumn
+	fieldValues
 )
 
 // fieldsOfMessage are those that say what a message is: it has exactly one.
-const fieldsOfMessage = fieldCommits | fieldFeeds | fieldLoadStarted | fieldChunk | fieldLoadCompleted | fieldSourceGap
+const fieldsOfMessage = fieldCommits | fieldFeeds | fieldLoadStarted | fieldChunk | fieldLoadCompleted | fieldSourceGap | fieldRederived
 
 func (d *decoder) message(m *Message) {
 	var seen uint
@@ -120,6 +125,9 @@ func (d *decoder) message(m *Message) {
 		case "source_gap":
 			d.once(&seen, fieldSourceGap)
 			m.SourceGap = d.sourceGap()
+		case "rederived":
+			d.once(&seen, fieldRederived)
+			m.Rederived = d.rederived()
 		default:
 			d.skip(0)
 		}
@@ -185,11 +193,19 @@ func (d *decoder) commit(c *Commit) {
 		case "repair":
 			d.once(&seen, fieldRepair)
 			c.Repair = d.boolean()
+		case "rederive":
+			d.once(&seen, fieldRederive)
+			c.Rederive = d.rederive()
 		default:
 			d.skip(0)
 		}
 		d.in(name)
 	}
+	d.checkCommit(c, seen)
+}
+
+// checkCommit refuses commits that a store could take in two ways.
+func (d *decoder) checkCommit(c *Commit, seen uint) {
 	switch {
 	case c.Transaction == "":
 		d.fail("no transaction")
@@ -199,6 +215,8 @@ func (d *decoder) commit(c *Commit) {
 		d.fail("no events")
 	case (seen&fieldPart == 0) != (seen&fieldLast == 0):
 		d.fail("part and last must come together")
+	case seen&fieldRederive != 0 && (!c.Last || seen&(fieldLoad|fieldCompare|fieldRepair) != 0):
+		d.fail("only a commit of the source, and of one in parts the last, has rederive")
 	case seen&(fieldCompare|fieldRepair) != 0:
 		d.checkCompare(c, seen)
 	}

@@ -142,3 +142,66 @@ func (d *decoder) sourceGap() *SourceGap {
 	}
 	return g
 }
+
+func (d *decoder) rederived() *Rederived {
+	var seen uint
+	r := &Rederived{}
+	d.open('{')
+	for first := true; d.next('}', first); first = false {
+		name := d.key()
+		switch name {
+		case "through":
+			d.once(&seen, fieldThrough)
+			r.Through = d.position()
+		default:
+			d.skip(0)
+		}
+		d.in(name)
+	}
+	if seen&fieldThrough == 0 {
+		d.fail("no through")
+	}
+	return r
+}
+
+func (d *decoder) rederive() []Rederive {
+	out := []Rederive{}
+	d.open('[')
+	for first := true; d.next(']', first); first = false {
+		out = append(out, d.rederiveOne())
+		d.at(len(out) - 1)
+	}
+	return out
+}
+
+func (d *decoder) rederiveOne() Rederive {
+	var seen uint
+	var r Rederive
+	d.open('{')
+	for first := true; d.next('}', first); first = false {
+		name := d.key()
+		switch name {
+		case "table":
+			d.once(&seen, fieldTable)
+			r.Table = d.text()
+		case "column":
+			d.once(&seen, fieldColumn)
+			r.Column = d.text()
+		case "values":
+			d.once(&seen, fieldValues)
+			r.Values = d.texts()
+		default:
+			d.skip(0)
+		}
+		d.in(name)
+	}
+	switch {
+	case r.Table == "":
+		d.fail("no table")
+	case (seen&fieldColumn == 0) != (seen&fieldValues == 0):
+		d.fail("column and values must come together")
+	case seen&fieldColumn != 0 && (r.Column == "" || len(r.Values) == 0):
+		d.fail("no column, or no values")
+	}
+	return r
+}

@@ -72,7 +72,7 @@ func badBodies() []badBody {
 		{"no source", `{"feeds":[]}`, `no source`, true},
 		{"source wrong", `{"source":7,"feeds":[]}`, `source, at byte 10: want a string`, true},
 		{"source twice", `{"source":"a","source":"b","feeds":[]}`, `source, at byte 23: given twice`, false},
-		{"neither", `{"source":"wms","rederived":{}}`, `neither commits nor a control event`, true},
+		{"neither", `{"source":"wms","rederiving":{}}`, `neither commits nor a control event`, true},
 		{"both", `{"source":"wms","feeds":[],"commits":[]}`, `more than one of commits and control events`, true},
 		{"both controls", `{"source":"wms","load_completed":{"load":"000000000000007-000000000001"},"source_gap":{"reason":"x"}}`, `more than one`, true},
 		{"load zero", `{"source":"wms","load_completed":{"load":"000000000000000-000000000000"}}`, `load_completed.load, at byte`, false},
@@ -285,6 +285,9 @@ func referenceDecode(body []byte) (m inventory.Message, err error) {
 		for _, e := range c.objects("events") {
 			commit.Events = append(commit.Events, referenceEvent(e))
 		}
+		for _, r := range c.objects("rederive") {
+			commit.Rederive = append(commit.Rederive, inventory.Rederive{Table: r.text("table"), Column: r.text("column"), Values: r.texts("values")})
+		}
 		m.Commits = append(m.Commits, commit)
 	}
 	return m, nil
@@ -336,6 +339,12 @@ func referenceControl(top object, m *inventory.Message) (err error) {
 	}
 	if o := part("source_gap"); o != nil {
 		m.SourceGap = &inventory.SourceGap{Reason: o.text("reason"), Detail: o.text("detail")}
+	}
+	if o := part("rederived"); o != nil {
+		m.Rederived = &inventory.Rederived{}
+		if m.Rederived.Through, err = o.position("through"); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -60,10 +60,24 @@ type Commit struct {
 	Compare string
 	Repair  bool
 	Events  []Event
+	// Rederive is what the commit makes wrong in rows that it did not touch: a value
+	// changed that they look up. They are read and stated again in what follows, up to
+	// the Rederived that names this message or a later one. Of a commit in parts the
+	// last part has it.
+	Rederive []Rederive
 	// Part counts the parts of a commit that is too large for one message, from
 	// 0; Last marks the final one. A whole commit is part 0 and last.
 	Part int
 	Last bool
+}
+
+// Rederive names rows of a table: those whose column has one of the values, or all
+// of them if Column is empty.
+type Rederive struct {
+	Table  string
+	Column string
+	// Values are canonical texts.
+	Values []string
 }
 
 // Whole reports whether c is not split.
@@ -93,6 +107,7 @@ type Message struct {
 	Chunk         *ChunkMarker
 	LoadCompleted *LoadCompleted
 	SourceGap     *SourceGap
+	Rederived     *Rederived
 }
 
 // Partial reports whether m is a part of a commit other than its last.

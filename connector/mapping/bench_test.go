@@ -33,10 +33,63 @@ func orderLine(tb testing.TB) (*mapping.Program, cdc.Row) {
 	}, r)
 }
 
+// quantOf looks two tables up, one of them from the other, and calculates three
+// expressions; partNumber makes a text besides.
+func quantOf(tb testing.TB) (*mapping.Program, cdc.Row) {
+	tb.Helper()
+	r := mapping.Rule{
+		When: written("location[location_id].usage == 'internal' and within(location[location_id], name == 'Stock')"),
+		SKU:  written("product[product_id].code"), Location: written("nearest(location[location_id], usage == 'view').name"),
+	}
+	r.Quantities[inventory.OnHand] = written("qty * factor[unit]")
+	r.Quantities[inventory.Committed] = written("template[product[product_id].template_id].brand == 'ATE' ? max(0, qty - 2) : 0")
+	return boundIn(tb, r)
+}
+
+func partNumber(tb testing.TB) (*mapping.Program, cdc.Row) {
+	tb.Helper()
+	r := rule("qty")
+	r.SKU = written("partno(template[product[product_id].template_id].brand, product[product_id].code)")
+	return boundIn(tb, r)
+}
+
+func boundIn(tb testing.TB, r mapping.Rule) (*mapping.Program, cdc.Row) {
+	tb.Helper()
+	m, err := compileIn(tb, shop(), r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	table, row := tableOf(quant())
+	p, err := m.Bind(table, tables())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p, row
+}
+
+var benchmarked = map[string]func(testing.TB) (*mapping.Program, cdc.Row){
+	"bin_stock": binStock, "order_line": orderLine, "two_hops": quantOf,
+}
+
+// A part number that must be changed costs what it is made of: once for the number
+// and once for brand and number.
+func TestPartnoAllocates(t *testing.T) { // not parallel: it counts what the process allocates
+	p, row := partNumber(t)
+	out := make([]inventory.Contribution, 0, 4)
+	allocations := testing.AllocsPerRun(100, func() {
+		if mapped, problem := p.Map(row, out); len(mapped) != 1 || problem != nil {
+			t.Fatalf("%d contributions, problem %+v", len(mapped), problem)
+		}
+	})
+	if allocations > 2 {
+		t.Errorf("%v allocations for each row, want 2 at most", allocations)
+	}
+}
+
 func bound(tb testing.TB, cells []cell, rules ...mapping.Rule) (*mapping.Program, cdc.Row) {
 	tb.Helper()
 	table, row := tableOf(cells)
-	p, err := compile(tb, rules...).Bind(table)
+	p, err := compile(tb, rules...).Bind(table, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -45,7 +98,7 @@ func bound(tb testing.TB, cells []cell, rules ...mapping.Rule) (*mapping.Program
 
 // A row that is mapped leaves nothing for the garbage collector.
 func TestMapDoesNotAllocate(t *testing.T) { // not parallel: it counts what the process allocates
-	for name, subject := range map[string]func(testing.TB) (*mapping.Program, cdc.Row){"bin_stock": binStock, "order_line": orderLine} {
+	for name, subject := range benchmarked {
 		p, row := subject(t)
 		out := make([]inventory.Contribution, 0, 4)
 		allocations := testing.AllocsPerRun(100, func() {
@@ -61,7 +114,15 @@ func TestMapDoesNotAllocate(t *testing.T) { // not parallel: it counts what the 
 }
 
 func BenchmarkMap(b *testing.B) {
-	for name, subject := range map[string]func(testing.TB) (*mapping.Program, cdc.Row){"bin_stock": binStock, "order_line": orderLine} {
+	b.Run("partno", func(b *testing.B) {
+		p, row := partNumber(b)
+		out := make([]inventory.Contribution, 0, 4)
+		b.ReportAllocs()
+		for b.Loop() {
+			p.Map(row, out)
+		}
+	})
+	for name, subject := range benchmarked {
 		b.Run(name, func(b *testing.B) {
 			p, row := subject(b)
 			out := make([]inventory.Contribution, 0, 4)

@@ -3,12 +3,15 @@ package mapping
 import (
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
+	"tailstock/connector/lookup"
 )
 
 // input is what an expression is evaluated over. It is passed by value, so that
-// a Program has no state. (Rows of lookup tables will be reached through it.)
+// a Program has no state.
 type input struct {
 	row cdc.Row
+	// ref is the row of a lookup that a condition inside nearest or within looks at.
+	ref lookup.Ref
 }
 
 // The compiled forms of an expression, one for each kind.
@@ -20,8 +23,29 @@ type (
 
 // builder compiles nodes that the checker has passed.
 type builder struct {
-	table *cdc.Table
+	table   *cdc.Table
+	lookups *Lookups
+	// rows is set for a condition on rows of a lookup, whose columns are found in it.
+	rows  *lookup.Table
 	kinds map[*node]kind
+}
+
+// column compiles the value of a column.
+func (b *builder) column(name string) func(in input) (cdc.Value, *failure) {
+	if b.rows == nil {
+		i := b.table.Column(name)
+		return func(in input) (cdc.Value, *failure) { return in.value(i, name) }
+	}
+	rows, i := b.rows, b.rows.Column(name)
+	return func(in input) (cdc.Value, *failure) { return present(rows.Value(in.ref, i)) }
+}
+
+// present returns v, unless it is NULL.
+func present(v cdc.Value) (cdc.Value, *failure) {
+	if v.IsNull() {
+		return v, null
+	}
+	return v, nil
 }
 
 // value returns column i of the row.
@@ -60,6 +84,11 @@ func (b *builder) number(n *node) numberFunc {
 		return numberFunc(firstOf(b.numbers(n.args)))
 	case opCall:
 		return n.function.number(b, n)
+	case opLookup, opNearest:
+		return numberOf(b.found(n), n.spelled())
+	case opMap:
+		values, _ := n.staticMap.numbers()
+		return entryOf(b.asText(n.args[0]), values)
 	default:
 		return b.arithmetic(n)
 	}
@@ -74,15 +103,19 @@ func (b *builder) numbers(list []*node) []func(input) (inventory.Quantity, *fail
 }
 
 func (b *builder) numberColumn(n *node) numberFunc {
-	i, name := b.table.Column(n.text), n.text
+	return numberOf(b.column(n.text), "column "+n.text)
+}
+
+// numberOf reads a value, which name stands for, as a number.
+func numberOf(value func(in input) (cdc.Value, *failure), name string) numberFunc {
 	return func(in input) (inventory.Quantity, *failure) {
-		v, f := in.value(i, name)
+		v, f := value(in)
 		if f != nil {
 			return 0, f
 		}
 		q, f := parseNumber(v.Text())
 		if f != nil {
-			return 0, failed("column " + name + ": " + f.reason)
+			return 0, failed(name + ": " + f.reason)
 		}
 		return q, nil
 	}

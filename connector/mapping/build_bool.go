@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 )
 
@@ -41,6 +42,10 @@ func (b *builder) boolean(n *node) boolFunc {
 		return matched(b.text(n.args[0]), n.pattern)
 	case opIn:
 		return b.in(n)
+	case opLookup, opNearest:
+		return boolOf(b.found(n), n.spelled())
+	case opWithin:
+		return b.within(n)
 	default:
 		return b.comparison(n)
 	}
@@ -54,10 +59,12 @@ func (b *builder) booleans(list []*node) []func(input) (bool, *failure) {
 	return out
 }
 
-func (b *builder) boolColumn(n *node) boolFunc {
-	i, name := b.table.Column(n.text), n.text
+func (b *builder) boolColumn(n *node) boolFunc { return boolOf(b.column(n.text), "column "+n.text) }
+
+// boolOf reads a value, which name stands for, as a truth.
+func boolOf(value func(in input) (cdc.Value, *failure), name string) boolFunc {
 	return func(in input) (bool, *failure) {
-		v, f := in.value(i, name)
+		v, f := value(in)
 		if f != nil {
 			return false, f
 		}
@@ -67,7 +74,7 @@ func (b *builder) boolColumn(n *node) boolFunc {
 		case "f":
 			return false, nil
 		}
-		return false, failed("column " + name + ": " + shown(v.Text()) + " is neither true nor false")
+		return false, failed(name + ": " + shown(v.Text()) + " is neither true nor false")
 	}
 }
 
@@ -213,8 +220,9 @@ func (b *builder) isNull(n *node, wanted bool) boolFunc {
 func (b *builder) failureOf(n *node) func(in input) *failure {
 	switch {
 	case n.op == opColumn:
-		i, name := b.table.Column(n.text), n.text
-		return func(in input) *failure { _, f := in.value(i, name); return f }
+		return withoutValue(b.column(n.text))
+	case n.op == opLookup || n.op == opNearest:
+		return withoutValue(b.found(n))
 	case b.kinds[n] == kindNumber:
 		return withoutValue(b.number(n))
 	case b.kinds[n] == kindBool:

@@ -34,6 +34,10 @@ func (b *builder) text(n *node) textFunc {
 		return textFunc(firstOf(b.texts(n.args)))
 	case opCall:
 		return n.function.text(b, n)
+	case opLookup, opNearest:
+		return textOf(b.found(n))
+	case opMap:
+		return entryOf(b.asText(n.args[0]), n.staticMap.texts())
 	default:
 		return joined(b.texts(joinedParts(n, nil)))
 	}
@@ -47,10 +51,11 @@ func (b *builder) texts(list []*node) []func(input) (string, *failure) {
 	return out
 }
 
-func (b *builder) textColumn(n *node) textFunc {
-	i, name := b.table.Column(n.text), n.text
+func (b *builder) textColumn(n *node) textFunc { return textOf(b.column(n.text)) }
+
+func textOf(value func(in input) (cdc.Value, *failure)) textFunc {
 	return func(in input) (string, *failure) {
-		v, f := in.value(i, name)
+		v, f := value(in)
 		return v.Text(), f
 	}
 }
@@ -92,8 +97,16 @@ func joined(parts []func(input) (string, *failure)) textFunc {
 func (b *builder) asText(n *node) textFunc {
 	switch b.kinds[n] {
 	case kindNumber:
-		if n.op == opColumn && b.table.Columns[b.table.Column(n.text)].Type != cdc.TypeFloat {
-			return decimalText(b.textColumn(n), n.text)
+		switch n.op {
+		case opColumn:
+			if b.table.Columns[b.table.Column(n.text)].Type != cdc.TypeFloat {
+				return decimalText(b.textColumn(n), "column "+n.text)
+			}
+		case opLookup, opNearest:
+			if b.lookups.typeOf(n) != cdc.TypeFloat {
+				return decimalText(textOf(b.found(n)), n.spelled())
+			}
+		default:
 		}
 		return numberText(b.number(n))
 	case kindBool:
@@ -116,7 +129,7 @@ func decimalText(x textFunc, name string) textFunc {
 		}
 		digits := strings.TrimPrefix(s, "-")
 		if digits == "" || digits[0] == '.' || strings.Trim(digits, "0123456789.") != "" {
-			return "", failed("column " + name + ": " + shown(s) + " is not a number")
+			return "", failed(name + ": " + shown(s) + " is not a number")
 		}
 		if strings.IndexByte(s, '.') >= 0 {
 			s = strings.TrimRight(strings.TrimRight(s, "0"), ".")

@@ -44,6 +44,20 @@ func (n *node) canonical(b []byte) []byte {
 	case opCall:
 		b = append(append(b, n.text...), '(')
 		return append(appendList(b, n.args), ')')
+	case opMap:
+		b = n.args[0].canonical(append(append(b, n.text...), '['))
+		return append(b, ']')
+	case opLookup:
+		b = n.args[0].canonical(append(append(b, n.text...), '['))
+		return appendMember(append(b, ']'), n.column)
+	case opNearest, opWithin:
+		b = append(append(append(b, n.op.climbs()...), '('), n.text...)
+		b = n.args[0].canonical(append(b, '['))
+		b = n.inner.canonical(append(b, "], "...))
+		if b = append(b, ')'); n.op == opNearest {
+			b = appendMember(b, n.column)
+		}
+		return b
 	default:
 		b = n.args[0].canonical(append(b, '('))
 		b = append(append(append(b, ' '), n.op.spelling()...), ' ')
@@ -111,9 +125,12 @@ const language = 1
 // canonicalMapping is the canonical form of a Mapping: JSON, legs in the order
 // of their names, every expression in its canonical spelling.
 type canonicalMapping struct {
-	Language    int             `json:"language"`
-	Table       string          `json:"table"`
-	Contributes []canonicalRule `json:"contributes"`
+	Language    int               `json:"language"`
+	Table       string            `json:"table"`
+	Contributes []canonicalRule   `json:"contributes"`
+	Lookups     []canonicalLookup `json:"lookups,omitempty"`
+	Maps        []canonicalMap    `json:"maps,omitempty"`
+	Partno      *canonicalPartno  `json:"partno,omitempty"`
 }
 
 type canonicalRule struct {
@@ -144,6 +161,7 @@ func (m *Mapping) marshal() []byte {
 		out.Contributes = append(out.Contributes, c)
 	}
 	slices.SortFunc(out.Contributes, func(a, b canonicalRule) int { return strings.Compare(a.Leg, b.Leg) })
+	m.marshalUsed(&out)
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -179,7 +197,11 @@ func Parse(canonical []byte) (*Mapping, error) {
 		return nil, fmt.Errorf("decode canonical mapping of table %s: it is in language %d, and this version knows %d",
 			in.Table, in.Language, language)
 	}
-	spec := Spec{Contributes: make([]Rule, len(in.Contributes))}
+	vocabulary, err := in.vocabulary()
+	if err != nil {
+		return nil, fmt.Errorf("canonical mapping of table %s: %w", in.Table, err)
+	}
+	spec := Spec{Contributes: make([]Rule, len(in.Contributes)), Vocabulary: vocabulary}
 	for i := range in.Contributes {
 		r := &in.Contributes[i]
 		rule := Rule{

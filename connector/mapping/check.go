@@ -9,8 +9,9 @@ import (
 // checker finds the kind of every node of an expression.
 type checker struct {
 	// table has the columns. Without one every column may be of any kind.
-	table *cdc.Table
-	kinds map[*node]kind
+	table   *cdc.Table
+	lookups *Lookups
+	kinds   map[*node]kind
 }
 
 // kindOf returns the kind of n, or what is wrong with n. A node is looked into
@@ -53,6 +54,10 @@ func (c *checker) find(n *node) (kind, *fault) {
 		return c.same(n.args[1:])
 	case opCoalesce:
 		return c.same(n.args)
+	case opLookup, opNearest, opWithin:
+		return c.lookup(n)
+	case opMap:
+		return c.entry(n)
 	default:
 		return c.call(n)
 	}

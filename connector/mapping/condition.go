@@ -14,7 +14,7 @@ import (
 // column by itself stands for column == true. Whether the columns exist and can be
 // compared so, the source finds out.
 func ParseCondition(text string) (*cdc.Condition, error) {
-	root, f := parse(text, MaxExpression)
+	root, f := parse(text, MaxExpression, nil)
 	if f == nil {
 		f = (&checker{kinds: make(map[*node]kind)}).want(root, kindBool)
 	}

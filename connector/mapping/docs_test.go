@@ -31,6 +31,8 @@ type example struct {
 	yaml   string
 	header []string
 	rows   [][]string
+	// tables are those that it looks into.
+	tables []*mapping.LookupTable
 }
 
 // typeOf is what PostgreSQL's adapter makes of a type.
@@ -103,12 +105,65 @@ func readDocument(t *testing.T) document {
 			for _, r := range rows {
 				d.sample = append(d.sample, cell{r[0], typeOf(t, r[1]), value(r[2])})
 			}
+		case strings.HasPrefix(first, "table "):
+			e := &d.examples[len(d.examples)-1]
+			e.tables = append(e.tables, documentedTable(t, header, rows))
 		case last == "Contributes":
 			e := &d.examples[len(d.examples)-1]
 			e.header, e.rows = header, rows
 		}
 	}
 	return d
+}
+
+// documentedTable is a table that an example looks into. The first cell of its
+// header is "table schema.name: key type".
+func documentedTable(t *testing.T, header []string, rows [][]string) *mapping.LookupTable {
+	t.Helper()
+	name, key, _ := strings.Cut(strings.TrimPrefix(header[0], "table "), ": ")
+	var columns []cdc.Column
+	for _, h := range append([]string{key}, header[1:]...) {
+		column, typ, _ := strings.Cut(h, " ")
+		columns = append(columns, cdc.Column{Name: column, Type: typeOf(t, typ)})
+	}
+	return referenceTable(cdc.ParseTableName(name).Name, columns, rows...)
+}
+
+// documentedSpec is an example as it stands in a configuration.
+type documentedSpec struct {
+	Contributes []map[string]string
+	Lookups     map[string]struct{ Table, Path, Parent, Missing string }
+	Maps        map[string]map[string]string
+	Constants   map[string]string
+	Partno      struct{ Brands map[string]string }
+	Location    string
+}
+
+func (s *documentedSpec) vocabulary() *mapping.Vocabulary {
+	v := &mapping.Vocabulary{}
+	for name, l := range s.Lookups {
+		missing, _ := mapping.ParseMissing(l.Missing)
+		v.Lookups = append(v.Lookups, mapping.Lookup{
+			Name: name, Table: cdc.ParseTableName(l.Table), Missing: missing, Tree: mapping.Tree{Path: l.Path, Parent: l.Parent},
+		})
+	}
+	for name, entries := range s.Maps {
+		m := mapping.Map{Name: name}
+		for key, text := range entries {
+			m.Entries = append(m.Entries, mapping.MapEntry{Key: key, Text: text})
+		}
+		v.Maps = append(v.Maps, m)
+	}
+	for name, text := range s.Constants {
+		v.Constants = append(v.Constants, mapping.Constant{Name: name, Text: text})
+	}
+	for brand, strip := range s.Partno.Brands {
+		v.Partno.Brands = append(v.Partno.Brands, mapping.PartnoBrand{Brand: brand, Strip: strip})
+	}
+	if s.Location != "" {
+		v.Location = written(s.Location)
+	}
+	return v
 }
 
 // value is what a cell of the document's tables holds.
@@ -125,7 +180,7 @@ func value(shown string) cdc.Value {
 // told is a result as the document tells it. Zeros are told if zero is what the document expects.
 func told(out []inventory.Contribution, problem *inventory.Problem, want string) string {
 	if problem != nil {
-		return "rejected: " + problem.Rule + ": " + problem.Reason
+		return string(problem.Kind) + ": " + problem.Rule + ": " + problem.Reason
 	}
 	var parts []string
 	for _, c := range out {
@@ -152,9 +207,7 @@ func TestDocumentedMappings(t *testing.T) {
 	t.Parallel()
 	d := readDocument(t)
 	for _, e := range d.examples {
-		var spec struct {
-			Contributes []map[string]string `yaml:"contributes"`
-		}
+		var spec documentedSpec
 		if err := yaml.Unmarshal([]byte(e.yaml), &spec); err != nil {
 			t.Errorf("line %d: %v", e.line, err)
 			continue
@@ -176,7 +229,16 @@ func TestDocumentedMappings(t *testing.T) {
 				name, typ, _ := strings.Cut(h, " ")
 				cells = append(cells, cell{name, typeOf(t, typ), value(shown[i])})
 			}
-			out, problem := mapRow(t, cells, rules...)
+			m, err := compileIn(t, spec.vocabulary(), rules...)
+			if err != nil {
+				t.Fatalf("line %d: %v", e.line, err)
+			}
+			table, row := tableOf(cells)
+			p, err := m.Bind(table, mapping.NewLookups(e.tables...))
+			if err != nil {
+				t.Fatalf("line %d: %v", e.line, err)
+			}
+			out, problem := p.Map(row, nil)
 			want := shown[len(shown)-1]
 			if got := told(out, problem, want); got != want {
 				t.Errorf("line %d: %q:\ngot  %s\nwant %s", e.line, shown[:len(shown)-1], got, want)
@@ -201,7 +263,7 @@ func shownResult(t *testing.T, cells []cell, expression string) string {
 	r.When = written("(" + expression + ") contains ''")
 	m, err := mapping.Compile(table.Name, mapping.Spec{Contributes: []mapping.Rule{r}})
 	if err == nil {
-		_, err = m.Bind(table)
+		_, err = m.Bind(table, nil)
 	}
 	if err == nil && got != "NULL" {
 		return "'" + got + "'"

@@ -19,7 +19,8 @@ type Error struct {
 	Reason string
 }
 
-// Error returns "file:line:column: table t: path: reason".
+// Error returns "file:line:column: table t: path: reason". What is about no table
+// names none.
 func (e *Error) Error() string {
 	where := e.File
 	if e.Place != (Place{}) {
@@ -28,7 +29,10 @@ func (e *Error) Error() string {
 	if where = strings.TrimPrefix(where, ":"); where != "" {
 		where += ": "
 	}
-	return fmt.Sprintf("%stable %s: %s: %s", where, e.Table, e.Path, e.Reason)
+	if e.Table != (cdc.TableName{}) {
+		where += "table " + e.Table.String() + ": "
+	}
+	return fmt.Sprintf("%s%s: %s", where, e.Path, e.Reason)
 }
 
 // Errors is everything that is wrong with a mapping, in the order of its rules

@@ -58,7 +58,7 @@ func TestErrorsOfExpressions(t *testing.T) {
 		setField(t, &r, name, mapping.Value{Text: strings.TrimPrefix(expression, " "), Place: place, Inline: true})
 		m, err := mapping.Compile(table.Name, mapping.Spec{File: "wrong.txt", Contributes: []mapping.Rule{r}})
 		if err == nil {
-			_, err = m.Bind(table)
+			_, err = m.Bind(table, nil)
 		}
 		var list mapping.Errors
 		if !errors.As(err, &list) {
@@ -119,7 +119,7 @@ func TestErrorsOfRules(t *testing.T) {
 	} {
 		m, err := mapping.Compile(table.Name, c.spec)
 		if err == nil {
-			_, err = m.Bind(table)
+			_, err = m.Bind(table, nil)
 		}
 		if err == nil {
 			t.Errorf("%s: no error", c.name)
@@ -166,7 +166,7 @@ func TestSuggestions(t *testing.T) {
 		{"quantity", "its columns are column_00, column_01, column_02,"},
 		{"qty", "column_37, column_38, column_39 and 20 more; for the text itself write 'qty'"},
 	} {
-		_, err := compile(t, rule(c.name)).Bind(wide)
+		_, err := compile(t, rule(c.name)).Bind(wide, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s in it", c.name, err, c.want)
 		}

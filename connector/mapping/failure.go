@@ -7,13 +7,17 @@ import (
 
 // failure says why an expression has no value for a row. It travels beside the
 // value: nil when there is one.
-type failure struct{ reason string }
+type failure struct {
+	reason string
+	// unresolved says that a row of a lookup has not arrived.
+	unresolved bool
+}
 
 // null is the failure of a value that is NULL. Operators pass it on like any
 // failure, which is SQL's rule; those that know what to do with NULL compare with it.
-var null = &failure{"NULL"} //nolint:gochecknoglobals // a constant of a pointer type
+var null = &failure{reason: "NULL"} //nolint:gochecknoglobals // a constant of a pointer type
 
-func failed(reason string) *failure { return &failure{reason} }
+func failed(reason string) *failure { return &failure{reason: reason} }
 
 // maxShown is how many bytes of a value a reason shows.
 const maxShown = 48

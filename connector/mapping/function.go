@@ -30,6 +30,10 @@ var functions = [...]function{ //nolint:gochecknoglobals // a constant table
 	{name: "abs", usage: "abs(number)", least: 1, most: 1, params: []kind{kindNumber}, result: kindNumber, number: buildAbs},
 	{name: "ceil", usage: "ceil(number)", least: 1, most: 1, params: []kind{kindNumber}, result: kindNumber, number: rounder(up)},
 	{name: "coalesce", usage: "coalesce(a, b, ...)", least: 2},
+	{
+		name: "extract", usage: "extract(text, 'pattern', group)", least: 3, most: 3, constantFrom: 2,
+		params: []kind{kindText, kindText, kindNumber}, result: kindText, check: checkExtract, text: buildExtract,
+	},
 	{name: "floor", usage: "floor(number)", least: 1, most: 1, params: []kind{kindNumber}, result: kindNumber, number: rounder(down)},
 	{name: "len", usage: "len(text)", least: 1, most: 1, params: []kind{kindText}, result: kindNumber, number: buildLen},
 	{name: "lower", usage: "lower(text)", least: 1, most: 1, params: []kind{kindText}, result: kindText, text: changer(strings.ToLower)},
@@ -40,11 +44,13 @@ var functions = [...]function{ //nolint:gochecknoglobals // a constant table
 		name: "part", usage: "part(text, separator, n)", least: 3, most: 3, constantFrom: 2,
 		params: []kind{kindText, kindText, kindNumber}, result: kindText, check: checkPart, text: buildPart,
 	},
+	{name: "partno", usage: "partno(part_no) or partno(brand, part_no)", least: 1, most: 2, params: []kind{kindText}, result: kindText, text: buildPartno},
 	{name: "replace", usage: "replace(text, old, new)", least: 3, most: 3, params: []kind{kindText}, result: kindText, text: buildReplace},
 	{
 		name: "round", usage: "round(number) or round(number, digits)", least: 1, most: 2, constantFrom: 1,
 		params: []kind{kindNumber}, result: kindNumber, check: checkRound, number: rounder(halfEven),
 	},
+	{name: "scale", usage: "scale(number, times, over)", least: 3, most: 3, params: []kind{kindNumber}, result: kindNumber, number: buildScale},
 	{
 		name: "substring", usage: "substring(text, start) or substring(text, start, count)", least: 2, most: 3, constantFrom: 1,
 		params: []kind{kindText, kindNumber}, result: kindText, check: checkSubstring, text: buildSubstring,
@@ -193,6 +199,58 @@ func buildReplace(b *builder, n *node) textFunc {
 			return "", errTooLong()
 		}
 		return strings.ReplaceAll(s, from, to), nil
+	}
+}
+
+// buildScale compiles scale(x, times, over): x * times / over, rounded once.
+func buildScale(b *builder, n *node) numberFunc {
+	list := b.numbers(n.args)
+	return func(in input) (inventory.Quantity, *failure) {
+		var q [3]inventory.Quantity
+		var isNull *failure
+		for i, x := range list {
+			v, f := x(in)
+			switch {
+			case f == null:
+				isNull = f
+			case f != nil:
+				return 0, f
+			}
+			q[i] = v
+		}
+		if isNull != nil {
+			return 0, isNull
+		}
+		return multiplyDivide(q[0], q[1], q[2])
+	}
+}
+
+func checkExtract(n *node) *fault {
+	if f := n.compilePattern(); f != nil {
+		return f
+	}
+	if group := n.args[2].number / inventory.One; group < 0 || int(group) > n.pattern.NumSubexp() {
+		return faultAt(n.args[2].at, "the pattern has groups 0 to %d", n.pattern.NumSubexp())
+	}
+	return nil
+}
+
+// buildExtract compiles extract(text, pattern, group): NULL if nothing matches.
+func buildExtract(b *builder, n *node) textFunc {
+	x, pattern, group := b.text(n.args[0]), n.pattern, int(n.args[2].number/inventory.One)
+	return func(in input) (string, *failure) {
+		s, f := x(in)
+		switch {
+		case f != nil:
+			return "", f
+		case len(s) > maxMatched:
+			return "", failed("a text is too long for extract: longer than 16 KiB")
+		}
+		found := pattern.FindStringSubmatchIndex(s)
+		if found == nil || found[2*group] < 0 {
+			return "", null
+		}
+		return s[found[2*group]:found[2*group+1]], nil
 	}
 }
 

@@ -61,12 +61,59 @@ func FuzzCompile(f *testing.F) {
 			if err != nil || parsed.ID() != m.ID() {
 				t.Fatalf("%q: canonical %s: read as %+v, %v", expression, m.Canonical(), parsed, err)
 			}
-			p, err := m.Bind(table)
+			p, err := m.Bind(table, nil)
 			if err != nil {
 				checkPlaces(t, expression, err)
 				continue
 			}
-			q, err := parsed.Bind(table)
+			q, err := parsed.Bind(table, nil)
+			if err != nil {
+				t.Fatalf("%q: read back, it does not fit the table any more: %v", expression, err)
+			}
+			checkMapped(t, p, q, row)
+		}
+	})
+}
+
+// The same with a vocabulary, whose tables the expressions look into.
+func FuzzCompileLookups(f *testing.F) {
+	for line := range strings.Lines(lookupLanguage) {
+		if e, _, ok := strings.Cut(line, " => "); ok {
+			f.Add(e)
+		}
+	}
+	wrong, err := os.ReadFile("testdata/wrong_lookups.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(wrong)) {
+		_, e, _ := strings.Cut(line, ":")
+		f.Add(strings.TrimSpace(e))
+	}
+	for _, piece := range []string{"product[", "nearest(location[", "within(", "zone[", "const.", "template[product[", "].code"} {
+		f.Add(strings.Repeat(piece, 100))
+	}
+	table, row := tableOf(quant())
+	l := tables()
+	f.Fuzz(func(t *testing.T, expression string) {
+		for _, field := range fields {
+			r := rule("0")
+			setField(t, &r, field, at(1, 1, expression))
+			m, err := compileIn(t, shop(), r)
+			if err != nil {
+				checkPlaces(t, expression, err)
+				continue
+			}
+			parsed, err := mapping.Parse(m.Canonical())
+			if err != nil || parsed.ID() != m.ID() {
+				t.Fatalf("%q: canonical %s: read as %+v, %v", expression, m.Canonical(), parsed, err)
+			}
+			p, err := m.Bind(table, l)
+			if err != nil {
+				checkPlaces(t, expression, err)
+				continue
+			}
+			q, err := parsed.Bind(table, l)
 			if err != nil {
 				t.Fatalf("%q: read back, it does not fit the table any more: %v", expression, err)
 			}
@@ -149,7 +196,7 @@ func FuzzMap(f *testing.F) {
 				row = append(row, cdc.Text(v))
 			}
 		}
-		p, err := m.Bind(table)
+		p, err := m.Bind(table, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,6 +208,15 @@ func FuzzMap(f *testing.F) {
 func FuzzParse(f *testing.F) {
 	for _, rules := range [][]mapping.Rule{everything(), {rule("qty")}, transfer()} {
 		f.Add(compile(f, rules...).Canonical())
+	}
+	for _, field := range []string{"nearest(location[location_id], usage == 'view').name", "partno(zone[unit])"} {
+		r := rule("0")
+		r.SKU = written(field)
+		m, err := compileIn(f, shop(), r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(m.Canonical())
 	}
 	f.Add([]byte(`{"language":1,"table":"a.b","contributes":[{"leg":"x","sku":"a","location":"b","on_hand":"(a + 1)"}]} `))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -217,11 +273,11 @@ func TestCanonicalRoundTrip(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		p, err := m.Bind(table)
+		p, err := m.Bind(table, nil)
 		if err != nil {
 			rt.Fatalf("%+v: %v", r, err)
 		}
-		q, err := parsed.Bind(table)
+		q, err := parsed.Bind(table, nil)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -261,7 +317,7 @@ func TestWorkIsBounded(t *testing.T) { //nolint:paralleltest // it counts what t
 		start := time.Now()
 		m, err := mapping.Compile(table.Name, mapping.Spec{Contributes: []mapping.Rule{r}})
 		if err == nil {
-			if p, err := m.Bind(table); err == nil {
+			if p, err := m.Bind(table, nil); err == nil {
 				p.Map(row, nil)
 			}
 		}

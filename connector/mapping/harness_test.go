@@ -102,7 +102,7 @@ func compile(t testing.TB, rules ...mapping.Rule) *mapping.Mapping {
 func mapRow(t testing.TB, cells []cell, rules ...mapping.Rule) ([]inventory.Contribution, *inventory.Problem) {
 	t.Helper()
 	table, row := tableOf(cells)
-	p, err := compile(t, rules...).Bind(table)
+	p, err := compile(t, rules...).Bind(table, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -166,7 +166,7 @@ func transferless() mapping.Rule {
 func TestMapAppends(t *testing.T) {
 	t.Parallel()
 	table, row := tableOf(transferRow(cdc.Text("requested"), cdc.Text("P1"), cdc.Text("3")))
-	p, err := compile(t, transfer()...).Bind(table)
+	p, err := compile(t, transfer()...).Bind(table, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,11 +193,11 @@ func TestBindFollowsTheTable(t *testing.T) {
 	table, row := tableOf(cells)
 	slices.Reverse(cells)
 	reversed, reversedRow := tableOf(append([]cell{textCell("other", "x")}, cells...))
-	a, err := m.Bind(table)
+	a, err := m.Bind(table, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := m.Bind(reversed)
+	b, err := m.Bind(reversed, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestConcurrentUse(t *testing.T) {
 	bad.Leg, bad.When = written("bad"), written("id == 43")
 	m := compile(t, r, bad)
 	table, row := tableOf(sample())
-	p, err := m.Bind(table)
+	p, err := m.Bind(table, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestConcurrentUse(t *testing.T) {
 	var g sync.WaitGroup
 	for range 4 {
 		g.Go(func() {
-			mine, err := m.Bind(table)
+			mine, err := m.Bind(table, nil)
 			if err != nil {
 				t.Error(err)
 				return

@@ -27,12 +27,16 @@ const maxRules = 100
 // Mapping is the mapping of one table, checked as far as it can be without the
 // table's columns. It is immutable and safe for concurrent use.
 type Mapping struct {
-	table     cdc.TableName
-	file      string
-	rules     []rule
-	columns   []string
-	canonical []byte
-	id        inventory.MappingID
+	table   cdc.TableName
+	file    string
+	rules   []rule
+	columns []string
+	// used is what the rules name of the vocabulary.
+	used       Vocabulary
+	usesPartno bool
+	references []Reference
+	canonical  []byte
+	id         inventory.MappingID
 }
 
 // rule is one leg as it was parsed.
@@ -60,7 +64,7 @@ func Compile(table cdc.TableName, spec Spec) (*Mapping, error) {
 
 // compile is Compile with expressions of up to limit bytes.
 func compile(table cdc.TableName, spec Spec, limit int) (*Mapping, error) {
-	c := compiler{table: table, file: spec.File, limit: limit}
+	c := compiler{table: table, file: spec.File, limit: limit, vocabulary: spec.Vocabulary}
 	m := &Mapping{table: table, file: spec.File, rules: c.rules(&spec)}
 	if len(c.errs) > 0 {
 		return nil, c.errs
@@ -71,6 +75,8 @@ func compile(table cdc.TableName, spec Spec, limit int) (*Mapping, error) {
 			m.columns = e.root.columns(m.columns, seen)
 		}
 	}
+	m.use(spec.Vocabulary)
+	m.references = m.findReferences()
 	m.canonical = m.marshal()
 	sum := sha256.Sum256(m.canonical)
 	m.id = inventory.MappingID(hex.EncodeToString(sum[:8]))
@@ -105,10 +111,11 @@ func (r *rule) expressions() []*expression {
 
 // compiler gathers the problems of one Spec.
 type compiler struct {
-	table cdc.TableName
-	file  string
-	limit int
-	errs  Errors
+	table      cdc.TableName
+	file       string
+	limit      int
+	vocabulary *Vocabulary
+	errs       Errors
 }
 
 func (c *compiler) report(place Place, path, format string, args ...any) {
@@ -164,6 +171,9 @@ func (c *compiler) rule(r *Rule, out *rule) {
 		c.report(r.Place, out.path+"."+fieldSKU, "is missing: say which column holds the SKU")
 	}
 	out.sku = c.expression(out, fieldSKU, &r.SKU)
+	if location := &r.Location; location.absent() && c.vocabulary != nil {
+		*location = c.vocabulary.Location
+	}
 	if r.Location.absent() {
 		c.report(r.Place, out.path+"."+fieldLocation,
 			"is missing: name a column, or write a text in quotes inside the value, as in location: \"'DC1'\"")
@@ -184,8 +194,11 @@ func (c *compiler) expression(r *rule, field string, v *Value) *expression {
 	if v.absent() {
 		return nil
 	}
-	root, f := parse(v.Text, c.limit)
+	root, f := parse(v.Text, c.limit, c.vocabulary)
 	e := &expression{field: field, value: *v, root: root}
+	if f == nil && c.vocabulary != nil && len(e.canonical()) > canonicalGrowth*MaxExpression {
+		f = faultAt(0, "is too long with the values of its constants")
+	}
 	if f == nil {
 		f = e.check(&checker{kinds: make(map[*node]kind)})
 	}
@@ -216,17 +229,19 @@ func (e *expression) check(c *checker) *fault {
 	}
 }
 
-// Bind compiles m for the columns of t. The error is Errors: columns that t
-// lacks, and expressions that do not fit the types of its columns.
-func (m *Mapping) Bind(t *cdc.Table) (*Program, error) {
+// Bind compiles m for the columns of t and for the lookups that it names, which may
+// be nil if it names none. The error is Errors: columns that t or a lookup lacks,
+// and expressions that do not fit the types of the columns. The program belongs to
+// the goroutine that the lookups belong to.
+func (m *Mapping) Bind(t *cdc.Table, lookups *Lookups) (*Program, error) {
 	c := compiler{table: m.table, file: m.file}
 	p := &Program{rules: make([]boundRule, len(m.rules))}
 	for i := range m.rules {
 		r := &m.rules[i]
-		b := builder{table: t, kinds: make(map[*node]kind)}
+		b := builder{table: t, lookups: lookups, kinds: make(map[*node]kind)}
 		sound := true
 		for _, e := range r.expressions() {
-			if f := e.check(&checker{table: t, kinds: b.kinds}); f != nil {
+			if f := e.check(&checker{table: t, lookups: lookups, kinds: b.kinds}); f != nil {
 				place, reason := f.in(&e.value)
 				c.report(place, r.path+"."+e.field, "%s", reason)
 				sound = false

@@ -38,6 +38,14 @@ const (
 	opCoalesce
 	opIf
 	opCall
+	// opLookup is a column of the row of a lookup that args[0] names.
+	opLookup
+	// opNearest is a column of the nearest row of a lookup, from the one that args[0]
+	// names upwards, for which inner is true; opWithin is whether there is one.
+	opNearest
+	opWithin
+	// opMap is what a map has for args[0].
+	opMap
 )
 
 // binaryOps holds the spelling of the operators between two operands, as the
@@ -101,6 +109,21 @@ type node struct {
 	function *function
 	pattern  *regexp.Regexp
 	args     []*node
+	// lookup and column are what opLookup and its like read.
+	lookup *Lookup
+	column string
+	// inner is an expression over the lookup's rows.
+	inner      *node
+	staticMap  *Map
+	vocabulary *Vocabulary
+}
+
+// walk calls visit with n and everything below it that is evaluated over the same row.
+func (n *node) walk(visit func(*node)) {
+	visit(n)
+	for _, a := range n.args {
+		a.walk(visit)
+	}
 }
 
 // columns appends the names of the columns that n names to names, each once.

@@ -108,6 +108,18 @@ func divide(a, b inventory.Quantity) (inventory.Quantity, *failure) {
 	return scaled(magnitude(a), uint64(inventory.One), magnitude(b), (a < 0) != (b < 0))
 }
 
+// multiplyDivide returns x*times/over, rounded once.
+func multiplyDivide(x, times, over inventory.Quantity) (inventory.Quantity, *failure) {
+	switch {
+	case over == 0:
+		return 0, failed("division by zero")
+	case isBeyond(x) || isBeyond(times) || isBeyond(over):
+		return 0, errTooLarge()
+	}
+	negative := (x < 0) != (times < 0) != (over < 0)
+	return scaled(magnitude(x), magnitude(times), magnitude(over), negative)
+}
+
 // remainder has the sign of a, as in SQL.
 func remainder(a, b inventory.Quantity) (inventory.Quantity, *failure) {
 	switch {

@@ -26,8 +26,8 @@ const (
 	maxPattern, maxSteps = 500, 200
 )
 
-// parse reads an expression of at most limit bytes.
-func parse(text string, limit int) (*node, *fault) {
+// parse reads an expression of at most limit bytes, which may name what is in v.
+func parse(text string, limit int, v *Vocabulary) (*node, *fault) {
 	switch {
 	case strings.TrimSpace(text) == "":
 		return nil, faultAt(0, "is empty")
@@ -36,7 +36,7 @@ func parse(text string, limit int) (*node, *fault) {
 	case !utf8.ValidString(text):
 		return nil, faultAt(0, "is not valid UTF-8")
 	}
-	r := reader{source: []rune(text), seen: make(map[ast.Node]bool)}
+	r := reader{source: []rune(text), seen: make(map[ast.Node]bool), vocabulary: v}
 	tokens, err := lexer.Lex(file.NewSource(text))
 	if err != nil {
 		return nil, syntaxFault(err, nil)
@@ -57,7 +57,8 @@ func parse(text string, limit int) (*node, *fault) {
 type reader struct {
 	source []rune
 	// seen holds the nodes read: the parser shares the b of a < b < c.
-	seen map[ast.Node]bool
+	seen       map[ast.Node]bool
+	vocabulary *Vocabulary
 }
 
 func (r *reader) read(a ast.Node, depth int) (*node, *fault) {
@@ -95,10 +96,13 @@ func (r *reader) read(a ast.Node, depth int) (*node, *fault) {
 		return r.call(a.Name, a.Arguments, at, depth)
 	case *ast.CallNode:
 		if callee, ok := a.Callee.(*ast.IdentifierNode); ok {
+			if callee.Value == "within" || callee.Value == "nearest" {
+				return r.climb(a, callee.Value, "", depth)
+			}
 			return r.call(callee.Value, a.Arguments, at, depth)
 		}
 	case *ast.MemberNode:
-		return nil, member(a)
+		return r.member(a, depth)
 	}
 	return nil, unsupported(a)
 }
@@ -219,7 +223,7 @@ func (n *node) compilePattern() *fault {
 	at, text := n.args[1].at, n.args[1].text
 	switch {
 	case n.args[1].op != opText:
-		return faultAt(at, "the pattern of matches must be a text literal")
+		return faultAt(at, "the pattern must be a text literal")
 	case len(text) > maxPattern:
 		return faultAt(at, "the pattern is %d bytes long, more than %d", len(text), maxPattern)
 	}
@@ -288,6 +292,11 @@ func (r *reader) call(name string, arguments []ast.Node, at, depth int) (*node, 
 		}
 	}
 	n := &node{op: opCall, at: at, text: name, function: fn, args: args}
+	if name == "partno" {
+		if n.vocabulary = r.vocabulary; n.vocabulary == nil {
+			n.vocabulary = new(Vocabulary)
+		}
+	}
 	if fn.check != nil {
 		if f := fn.check(n); f != nil {
 			return nil, f
@@ -298,27 +307,6 @@ func (r *reader) call(name string, arguments []ast.Node, at, depth int) (*node, 
 
 func wholeLiteral(n *node) bool {
 	return n.op == opNumber && n.number%inventory.One == 0
-}
-
-// member explains product[product_id].brand and everything else with a dot or brackets.
-func member(a *ast.MemberNode) *fault {
-	name, dotted := a.Property.(*ast.StringNode)
-	switch inner := a.Node.(type) {
-	case *ast.IdentifierNode:
-		if dotted {
-			return faultAt(inner.Location().From, "a column is written without its table; "+
-				"a name with a dot in it is written in backticks, as `%s.%s`", inner.Value, name.Value)
-		}
-	case *ast.MemberNode:
-		table, named := inner.Node.(*ast.IdentifierNode)
-		if _, qualified := inner.Property.(*ast.StringNode); named && dotted && qualified {
-			return faultAt(table.Location().From, "a column is written without its schema and table: %s", name.Value)
-		} else if named && dotted {
-			return faultAt(table.Location().From, "lookups are not configured: %s[...].%s reads another table's row; "+
-				"map a table that has the value in a column of its own", table.Value, name.Value)
-		}
-	}
-	return faultAt(a.Location().From, "dots and brackets are not in the language")
 }
 
 // unsupported says what to write instead of a construct of the parser's own language.

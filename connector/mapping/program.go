@@ -8,7 +8,7 @@ import (
 )
 
 // Program is a mapping compiled for one version of its table. It has no state
-// and is safe for concurrent use.
+// and is safe for concurrent use, unless it was bound to Lookups.
 type Program struct {
 	rules []boundRule
 }
@@ -17,7 +17,9 @@ type Program struct {
 type boundRule struct {
 	source   *rule
 	table    *cdc.Table
-	when     boolFunc // nil: always
+	lookups  *Lookups
+	nodes    map[*node]kind // for reasons
+	when     boolFunc       // nil: always
 	sku      textFunc
 	location textFunc
 	kinds    [inventory.Kinds]numberFunc // nil: zero
@@ -28,8 +30,8 @@ type boundRule struct {
 // texts are those of the row, not copies, where an expression is a plain column.
 //
 // If a rule that applies has no sound value, or the condition of any rule has
-// none, the whole row is rejected: Map returns out as it was and the first
-// problem. The row must be one of the table that the program was bound to, and complete.
+// none, the whole row is rejected, or unresolved if the reason is a row of a lookup
+// that has not arrived: Map returns out as it was and the first problem. The row must be one of the table that the program was bound to, and complete.
 func (p *Program) Map(row cdc.Row, out []inventory.Contribution) ([]inventory.Contribution, *inventory.Problem) {
 	start := len(out)
 	in := input{row: row}
@@ -111,11 +113,14 @@ func quantity(in input, evaluate numberFunc) (inventory.Quantity, *failure) {
 
 // problem explains f, with the columns that are to blame for a NULL.
 func (r *boundRule) problem(field string, e *expression, row cdc.Row, f *failure) *inventory.Problem {
-	reason := f.reason
+	reason, kind := f.reason, inventory.Rejected
 	if f == null {
 		reason = r.whyNull(e, row)
 	}
-	return &inventory.Problem{Kind: inventory.Rejected, Rule: r.source.path + "." + field, Reason: reason}
+	if f.unresolved {
+		kind = inventory.Unresolved
+	}
+	return &inventory.Problem{Kind: kind, Rule: r.source.path + "." + field, Reason: reason}
 }
 
 func (r *boundRule) whyNull(e *expression, row cdc.Row) string {
@@ -125,6 +130,7 @@ func (r *boundRule) whyNull(e *expression, row cdc.Row) string {
 			missing = append(missing, name)
 		}
 	}
+	missing = append(missing, r.nullLookups(e, row)...)
 	reason := "is NULL"
 	if len(missing) > 0 && e.root.op != opColumn {
 		reason += " because of " + strings.Join(missing, ", ")
@@ -139,11 +145,34 @@ func (e *expression) example(missing []string) string {
 	if len(missing) == 0 {
 		return "x"
 	}
+	if strings.ContainsAny(missing[0], "[(") {
+		return missing[0] // a lookup, as it is spelled
+	}
 	return string(appendColumn(nil, missing[0]))
 }
 
+// nullLookups are the columns of lookups that e reads and that are NULL for row,
+// though what refers to their rows is not.
+func (r *boundRule) nullLookups(e *expression, row cdc.Row) []string {
+	var missing []string
+	e.root.walk(func(n *node) {
+		if n.op != opLookup && n.op != opNearest {
+			return
+		}
+		b := builder{table: r.table, lookups: r.lookups, kinds: r.nodes}
+		in := input{row: row}
+		if _, f := b.found(n)(in); f != null {
+			return
+		}
+		if _, f := b.referred(n)(in); f == nil {
+			missing = append(missing, n.spelled())
+		}
+	})
+	return missing
+}
+
 func (b *builder) rule(r *rule) boundRule {
-	out := boundRule{source: r, table: b.table, sku: b.asText(r.sku.root), location: b.asText(r.location.root)}
+	out := boundRule{source: r, table: b.table, lookups: b.lookups, nodes: b.kinds, sku: b.asText(r.sku.root), location: b.asText(r.location.root)}
 	if r.when != nil {
 		out.when = b.boolean(r.when.root)
 	}
@@ -161,7 +190,7 @@ func (b *builder) rule(r *rule) boundRule {
 // of the operands was forgotten.
 func (b *builder) quantity(n *node) numberFunc {
 	switch n.op {
-	case opColumn, opNull:
+	case opColumn, opNull, opLookup, opNearest:
 		return zeroIfNull(b.number(n))
 	case opIf:
 		return chosen(b.boolean(n.args[0]), b.quantity(n.args[1]), b.quantity(n.args[2]))

@@ -14,6 +14,9 @@ type Spec struct {
 	Place Place
 	// Contributes holds the rules. Every row is put to all of them.
 	Contributes []Rule
+	// Vocabulary is what expressions may name besides columns; nil for nothing. It
+	// must be what its Check calls sound, and stay as it is.
+	Vocabulary *Vocabulary
 }
 
 // Rule says what a row contributes to one cell: one leg of the row.
@@ -24,7 +27,8 @@ type Rule struct {
 	Leg Value
 	// When is the condition under which the rule applies. Without one it always does.
 	When Value
-	// SKU and Location are the cell. Both are required.
+	// SKU and Location are the cell. Both are required, but for a location where the
+	// vocabulary has one.
 	SKU      Value
 	Location Value
 	// Quantities holds an expression for each kind. One at least is required; the others are zero.

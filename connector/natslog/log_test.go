@@ -472,7 +472,7 @@ func TestFullLogFailsAndRecovers(t *testing.T) {
 	}
 	b := w.begin("erp") // makes room, though everything is younger than any window
 	b.fill(5, 30_000)
-	usage, err := b.run.Purge(t.Context(), time.Hour)
+	usage, err := b.run.Purge(t.Context(), time.Hour, inventory.Position{})
 	if err != nil {
 		t.Fatal(err)
 	}

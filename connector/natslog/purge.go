@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tailstock/connector"
+	"tailstock/connector/inventory"
 )
 
 // When a log is fuller than spaceHigh, applied messages go even if they are
@@ -22,8 +23,9 @@ const (
 // older than keep. When the log is more than 80 % full, it removes applied
 // messages whatever their age. It never removes the newest message, and nothing
 // at all while no store is registered, or while one reports a position that the
-// log does not have or another log.
-func (r *run) Purge(ctx context.Context, keep time.Duration) (connector.Usage, error) {
+// log does not have or another log. The message at hold and those behind it stay in
+// any case, if hold is not zero.
+func (r *run) Purge(ctx context.Context, keep time.Duration, hold inventory.Position) (connector.Usage, error) {
 	info, err := r.info(ctx)
 	if err != nil {
 		return connector.Usage{}, err
@@ -32,7 +34,7 @@ func (r *run) Purge(ctx context.Context, keep time.Duration) (connector.Usage, e
 	if err := p.readReports(ctx, r.state, r.log.source); err != nil {
 		return connector.Usage{}, err
 	}
-	cut, err := p.cut(ctx, keep)
+	cut, err := p.cut(ctx, keep, hold)
 	if err != nil {
 		return connector.Usage{}, err
 	}
@@ -53,7 +55,7 @@ func (r *run) makeRoom(ctx context.Context, info *jetstream.StreamInfo) error {
 	if !crowded(info) {
 		return nil
 	}
-	_, err := r.Purge(ctx, everything)
+	_, err := r.Purge(ctx, everything, inventory.Position{})
 	return err
 }
 
@@ -118,12 +120,19 @@ func (p *purger) readReports(ctx context.Context, s *state, source string) error
 }
 
 // cut returns the sequence of the first message to keep.
-func (p *purger) cut(ctx context.Context, keep time.Duration) (uint64, error) {
+func (p *purger) cut(ctx context.Context, keep time.Duration, hold inventory.Position) (uint64, error) {
 	s := p.info.State
 	if !p.found {
 		return s.FirstSeq, nil
 	}
 	limit := min(p.applied.Sequence+1, s.LastSeq)
+	if !hold.IsZero() {
+		held, err := p.find.search(ctx, s.FirstSeq, limit, func(m located) bool { return !m.Position.Before(hold) })
+		if err != nil {
+			return 0, err
+		}
+		limit = min(limit, held)
+	}
 	before := time.Now().Add(-keep)
 	young, err := p.find.search(ctx, s.FirstSeq, limit, func(m located) bool { return m.Time.After(before) })
 	if err != nil {

@@ -92,7 +92,7 @@ func TestPurge(t *testing.T) {
 			}
 			before := w.stream("INVENTORY_LOG_ERP").CachedInfo().State
 			for range 2 { // the second time there is nothing to do
-				usage, err := a.run.Purge(t.Context(), tt.keep)
+				usage, err := a.run.Purge(t.Context(), tt.keep, inventory.Position{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -130,7 +130,7 @@ func TestPurgeKeepsWindow(t *testing.T) {
 	eventually(t, "time passes", func() bool { return time.Since(m.Time) > 300*time.Millisecond })
 	a.fill(4, 0)
 	w.keep(w.report(a, a.previous))
-	if _, err := a.run.Purge(t.Context(), time.Since(m.Time)-100*time.Millisecond); err != nil {
+	if _, err := a.run.Purge(t.Context(), time.Since(m.Time)-100*time.Millisecond, inventory.Position{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.stream("INVENTORY_LOG_ERP").CachedInfo().State.FirstSeq; got != 5 {
@@ -146,7 +146,7 @@ func TestPurgeOutOfSpace(t *testing.T) {
 	a := w.begin("erp")
 	a.fill(88, 10_000)
 	w.keep(w.report(a, a.previous))
-	usage, err := a.run.Purge(t.Context(), time.Hour)
+	usage, err := a.run.Purge(t.Context(), time.Hour, inventory.Position{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestPurgeOutOfSpace(t *testing.T) {
 	b := w2.begin("erp")
 	b.fill(88, 10_000)
 	w2.keep(w2.report(b, inventory.Position{Run: b.next.Run, Number: 3}))
-	if usage, err = b.run.Purge(t.Context(), time.Hour); err != nil {
+	if usage, err = b.run.Purge(t.Context(), time.Hour, inventory.Position{}); err != nil {
 		t.Fatal(err)
 	}
 	if usage.Unapplied != 84 || usage.Messages != 84 {
@@ -181,7 +181,7 @@ func TestUnregister(t *testing.T) {
 	if diff := cmp.Diff([]string{"erp"}, sources); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if usage, err := a.run.Purge(t.Context(), 0); err != nil || usage.Stores != 1 || usage.Messages != 1 {
+	if usage, err := a.run.Purge(t.Context(), 0, inventory.Position{}); err != nil || usage.Stores != 1 || usage.Messages != 1 {
 		t.Errorf("got %+v, %v", usage, err)
 	}
 	if sources, err := w.client.Unregister(t.Context(), "gone"); err != nil || len(sources) != 0 {
@@ -193,5 +193,36 @@ func TestUnregister(t *testing.T) {
 	w.keep(gone) // it lives after all
 	if reports, err := w.client.Reports(t.Context(), "erp"); err != nil || len(reports) != 2 {
 		t.Errorf("got %d reports, %v", len(reports), err)
+	}
+}
+
+// What must not go stays, with all behind it, also when the log is short of space.
+func TestPurgeHolds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.begin("erp")
+	a.fill(10, 100)
+	at := func(number uint64) inventory.Position { return inventory.Position{Run: a.next.Run, Number: number} }
+	w.keep(w.report(a, at(8)))
+	for _, tt := range []struct {
+		hold  inventory.Position
+		first uint64
+	}{
+		{at(3), 4},
+		{at(0), 4},
+		{inventory.Position{Run: 1}, 4}, // purged long ago
+		{at(5), 6},
+		{inventory.Position{}, 10},
+	} {
+		if _, err := a.run.Purge(t.Context(), 0, tt.hold); err != nil {
+			t.Fatal(err)
+		}
+		info, err := w.stream("INVENTORY_LOG_ERP").Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.State.FirstSeq != tt.first {
+			t.Errorf("held %s: the oldest message is %d, want %d", tt.hold, info.State.FirstSeq, tt.first)
+		}
 	}
 }

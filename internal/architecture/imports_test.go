@@ -22,10 +22,11 @@ var graph = []struct {
 
 	{"connector/cdc", nil},
 	{"connector/inventory", []string{"connector/cdc"}},
-	{"connector/mapping", []string{"connector/cdc", "connector/inventory", "internal/spelling"}},
+	{"connector/lookup", []string{"connector/cdc"}},
+	{"connector/mapping", []string{"connector/cdc", "connector/inventory", "connector/lookup", "internal/spelling"}},
 	{"connector/backfill", []string{"connector/cdc"}},
 	{"connector/natslog", []string{"connector", "connector/cdc", "connector/inventory"}},
-	{"connector", []string{"connector/cdc", "connector/inventory", "connector/mapping", "connector/backfill"}},
+	{"connector", []string{"connector/cdc", "connector/inventory", "connector/mapping", "connector/lookup", "connector/backfill"}},
 
 	// The conformance suites drive the ports that adapters implement.
 	{"sources/sourcetest", []string{"connector", "connector/cdc", "connector/inventory", "connector/backfill", "internal/testenv", "internal/privateserver"}},
@@ -124,7 +125,7 @@ func verdictOnOurs(dir string, test bool, own string) string {
 		return ""
 	}
 	if own == "internal/failpoint" {
-		if within(vocabulary, dir) || dir == "connector/mapping" {
+		if within(vocabulary, dir) || dir == "connector/mapping" || dir == "connector/lookup" {
 			return "pure packages have no steps to stop at"
 		}
 		return ""

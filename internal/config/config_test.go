@@ -208,3 +208,48 @@ func TestLoadRefusesWhatIsNoFile(t *testing.T) {
 		}
 	}
 }
+
+// What expressions name besides columns may stand before or behind the tables.
+func TestVocabulary(t *testing.T) {
+	t.Parallel()
+	const tables = `
+    tables:
+      public.quant:
+        contributes:
+          - when: company_id == const.company and const.code == '007'
+            sku: partno(product[product_id].brand, product[product_id].code)
+            on_hand: qty * pack[unit]
+            unavailable: "within(place[place_id], scrap) ? qty : 0"
+          - leg: named
+            sku: few[product_id].code ?? 'none'
+            location: nearest(tree[place_id], site != null).site
+            on_hand: qty
+`
+	const vocabulary = `
+    lookups:
+      product: {table: public.product, key: id, columns: [brand, code], missing: reject}
+      few: {table: public.product, missing: default}
+      place: {table: public.place, path: full_path, separator: "."}
+      tree: {table: public.place, nested_set: [lft, rgt]}
+    maps:
+      zone: {A: DC1, B: DC2}
+      pack: {EA: 1, BOX: 12}
+    constants: {company: 3, code: "007"}
+    partno: {strip: "-. ", brands: {BOSCH: " "}}
+    location: zone[zone_code] ?? 'DC9'
+`
+	const head = "nats: {url: \"nats://x\"}\nstore: {sqlite: stock.db}\nsources:\n  erp:\n    postgres: {dsn: host=erp}"
+	before, behind := parse(t, head+vocabulary+tables), parse(t, head+tables+vocabulary)
+	got, same := before.Sources[0].Mappings[0], behind.Sources[0].Mappings[0]
+	if got.ID() != same.ID() {
+		t.Errorf("before the tables %s, behind them %s", got.Canonical(), same.Canonical())
+	}
+	for _, want := range []string{
+		`"name":"product","table":"public.product","key":"id","missing":"reject"`, `"path":"full_path","separator":"."`, `"left":"lft","right":"rgt"`,
+		`["BOX","12"]`, `(company_id == 3)`, `('007' == '007')`, `"strip":" -."`, `["BOSCH"," "]`, `coalesce(zone[zone_code], 'DC9')`,
+	} {
+		if !strings.Contains(string(got.Canonical()), want) {
+			t.Errorf("%s\nlacks %s", got.Canonical(), want)
+		}
+	}
+}

@@ -30,6 +30,9 @@ func (o *object) describe(keys []Key, path string) []Key {
 }
 
 func (m *dictionary) describe(keys []Key, path string) []Key {
+	if m.about != "" {
+		keys = append(keys, Key{Path: join(path, m.name), About: m.about, Value: m.example.wants()})
+	}
 	return m.example.describe(keys, join(path, m.name))
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,8 +125,13 @@ type schema = map[string]any
 
 // object makes the schema of what stands directly below a path, "" or with a dot at its end.
 func object(keys []config.Key, below string) schema {
-	for _, name := range []string{"<source>", "<table>"} {
+	for _, name := range []string{"<source>", "<table>", "<lookup>", "<map>", "<text>", "<constant>", "<brand>"} {
 		for _, k := range keys {
+			if k.Path == below+name {
+				s := valueSchema(keys, k)
+				s["description"] = k.About
+				return schema{"type": "object", "minProperties": 1, "additionalProperties": s}
+			}
 			if strings.HasPrefix(k.Path, below+name+".") {
 				return schema{"type": "object", "minProperties": 1, "additionalProperties": object(keys, below+name+".")}
 			}
@@ -153,9 +159,11 @@ func valueSchema(keys []config.Key, k config.Key) schema {
 		return schema{"enum": k.Choices}
 	case k.Value == "a set of keys":
 		return object(keys, k.Path+".")
+	case k.Value == "a list" && !slices.ContainsFunc(keys, func(below config.Key) bool { return strings.HasPrefix(below.Path, k.Path+"[].") }):
+		return schema{"type": "array", "minItems": 1, "items": schema{"type": "string"}}
 	case k.Value == "a list":
 		return schema{"type": "array", "minItems": 1, "items": object(keys, k.Path+"[].")}
-	case k.Value == "an expression":
+	case k.Value == "an expression", k.Value == "a number, true, false or a text":
 		return schema{"type": []string{"string", "number", "boolean"}}
 	case k.Value == "a whole number":
 		return schema{"type": []string{"integer", "string"}}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,18 +167,27 @@ func (d *decoder) sources(c *Config) shape {
 }
 
 func (d *decoder) source(s *Source, c *Config) shape {
+	v := new(mapping.Vocabulary)
+	// Tables are compiled when all of the source was read: what they name may stand behind them.
+	var compile []func()
 	return &object{
-		end: func(*decoder, string, place) { c.Sources = append(c.Sources, *s) },
-		members: []member{
+		end: func(d *decoder, path string, _ place) {
+			if d.checkVocabulary(v, path) {
+				for _, f := range compile {
+					f()
+				}
+			}
+			c.Sources = append(c.Sources, *s)
+		},
+		members: slices.Concat([]member{
 			{"postgres", "Follows a PostgreSQL database, version 13 or later. This or mysql is required.", postgresSection(s)},
 			{"mysql", "Follows a MySQL server, version 5.7 or later, or a MariaDB server, version 10.5 or later. This or postgres is required.", mysqlSection(s)},
 			{"on_reject", "What a row does that cannot be mapped: keep puts it into the rejects stream and goes on, stop halts the source. Defaults to keep.", choice(&s.OnReject, string(OnRejectKeep), string(OnRejectStop))},
 			{"on_gap", "What a source does whose changes were lost, as with its slot: reload loads all tables anew beside the old numbers, halt waits for an operator. Defaults to reload.", choice(&s.OnGap, string(OnGapReload), string(OnGapHalt))},
 			{"verify", "Has the daemon compare stores with the source by itself, and count what differs.", verify(&s.Verify)},
-			{"tables", "The tables to capture, by name with schema; MySQL calls that the database. Required.", d.tables(s)},
-		},
+			{"tables", "The tables to capture, by name with schema; MySQL calls that the database. Required.", d.tables(s, v, func(f func()) { compile = append(compile, f) })},
+		}, d.vocabulary(v)),
 		refused: map[string]string{
-			"lookups": "lookups are not supported by this version; map a table that has the values in columns of its own",
 			"mariadb": "a MariaDB server stands under mysql: they are followed alike",
 		},
 	}
@@ -224,36 +234,36 @@ func mysqlSection(s *Source) shape {
 	}
 }
 
-func (d *decoder) tables(s *Source) shape {
+func (d *decoder) tables(s *Source, v *mapping.Vocabulary, later func(func())) shape {
 	seen := make(map[string]place)
 	return &dictionary{
 		name:    "<table>",
-		example: d.table(s, tableKey{}),
+		example: d.table(s, v, later, tableKey{}),
 		entry: func(key string, at place) (shape, string) {
 			name, wrong := parseTable(key)
 			if wrong != "" {
-				return d.table(s, tableKey{at: at}), wrong
+				return d.table(s, v, later, tableKey{at: at}), wrong
 			}
 			if first, ok := seen[name.String()]; ok {
 				return nil, fmt.Sprintf("is a duplicate: table %s stands at %s already", name, first)
 			}
 			seen[name.String()] = at
-			return d.table(s, tableKey{name: name, at: at, sound: true}), ""
+			return d.table(s, v, later, tableKey{name: name, at: at, sound: true}), ""
 		},
 	}
 }
 
-func (d *decoder) table(s *Source, key tableKey) shape {
-	spec := &mapping.Spec{File: d.file, Place: key.at}
+func (d *decoder) table(s *Source, v *mapping.Vocabulary, later func(func()), key tableKey) shape {
+	spec := &mapping.Spec{File: d.file, Place: key.at, Vocabulary: v}
 	return &object{
-		end: func(d *decoder, path string, _ place) { d.compile(s, key, spec, path) },
+		end: func(d *decoder, path string, _ place) { later(func() { d.compile(s, key, spec, path) }) },
 		members: []member{
 			{"contributes", "What each row contributes: rules, all of which every row is put to. Required.", &list{item: func() shape {
 				return rule(spec)
 			}}},
 		},
 		refused: map[string]string{
-			"lookups": "lookups are not supported by this version; map a table that has the values in columns of its own",
+			"lookups": "lookups belong to the source, beside tables",
 			"key":     "the key of a table is the database's: its primary key or replica identity",
 		},
 	}
@@ -268,7 +278,7 @@ func rule(spec *mapping.Spec) shape {
 			{"leg", "Name of the rule within its table. One rule may go without; it is called stock.", &expression{&r.Leg, "a name"}},
 			{"when", "Condition under which the rule applies. Defaults to always.", &expression{&r.When, anExpression}},
 			{"sku", "Expression for the SKU. Required.", &expression{&r.SKU, anExpression}},
-			{"location", "Expression for the location. Required.", &expression{&r.Location, anExpression}},
+			{"location", "Expression for the location. Required, unless the source has one.", &expression{&r.Location, anExpression}},
 		},
 	}
 	for k := range r.Quantities {

@@ -131,7 +131,7 @@ func TestSamplesFitTheirTables(t *testing.T) {
 				for name, kind := range types {
 					table.Columns = append(table.Columns, cdc.Column{Name: name, Type: kind})
 				}
-				if _, err := m.Bind(table); err != nil {
+				if _, err := m.Bind(table, nil); err != nil {
 					t.Errorf("%s: %v", file, err)
 				}
 				bound++

@@ -120,8 +120,10 @@ type dictionary struct {
 	name string
 	// entry returns the shape of the value of key, or what is wrong with key.
 	entry func(key string, at place) (shape, string)
-	// example is the shape of any value, for documentation.
+	// example is the shape of any value, and about says what it means if it has no keys
+	// of its own, for documentation.
 	example shape
+	about   string
 }
 
 func (m *dictionary) takes(k kind) bool { return k == kindObject }

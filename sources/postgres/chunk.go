@@ -166,7 +166,7 @@ type moment struct {
 
 // begin begins the transaction.
 func (a *reading) begin(ctx context.Context, plan *chunkPlan) (m moment, err error) {
-	results, err := a.conn.PgConn().Exec(ctx, plan.beginSQL()).ReadAll()
+	results, err := a.conn.PgConn().Exec(ctx, plan.beginSQL(a.request)).ReadAll()
 	if err != nil {
 		return m, err
 	}

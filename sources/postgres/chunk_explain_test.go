@@ -82,10 +82,75 @@ func TestChunkUsesTheIndex(t *testing.T) {
 	}
 }
 
+// Rows that refer to others are found by the index on the column that does.
+func TestReferringUsesTheIndex(t *testing.T) {
+	t.Parallel()
+	dsn := testenv.Database(t)
+	ctx := t.Context()
+	admin, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeReader(t.Context(), admin) })
+	const schema = `CREATE TABLE bin (id int PRIMARY KEY, product_id int, code varchar(20), amount numeric);
+		INSERT INTO bin SELECT i, i % 5000, 'c' || i % 5000, i % 5000 FROM generate_series(1, 20000) i;
+		CREATE INDEX by_product ON bin (product_id); CREATE INDEX by_code ON bin (code); CREATE INDEX by_amount ON bin (amount); ANALYZE bin;
+		CREATE PUBLICATION p FOR ALL TABLES`
+	if _, err := admin.Exec(ctx, schema); err != nil {
+		t.Fatal(err)
+	}
+	bin := cdc.TableName{Schema: "public", Name: "bin"}
+	s, err := New(Config{DSN: dsn, Slot: "s", Publication: "p"}, cdc.Wanted{bin: {"product_id", "code", "amount"}}, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	err = s.chunks.use(ctx, func(conn *chunkConn) error {
+		plan, err := s.plan(ctx, conn.Conn, bin)
+		if err != nil {
+			return err
+		}
+		for column, values := range map[string][]string{"product_id": {"7", "8"}, "code": {"c7", "c8"}, "amount": {"7", "8.0"}} {
+			for _, limit := range []int{10, 5000} {
+				r := backfill.Request{Table: bin, Limit: limit, Referring: &backfill.Referring{Column: column, Values: values}}
+				r.After = backfill.Key{"5"}
+				explainReferring(t, conn, plan, &r)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func explainReferring(t *testing.T, conn *chunkConn, plan *chunkPlan, r *backfill.Request) {
+	t.Helper()
+	if _, err := conn.PgConn().Exec(t.Context(), plan.beginSQL(r)).ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = conn.Exec(t.Context(), "ROLLBACK") }()
+	query, params, err := plan.rowsSQL(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := conn.PgConn().ExecParams(t.Context(), "EXPLAIN (COSTS OFF) "+query, params, nil, nil, nil).Read()
+	if result.Err != nil {
+		t.Fatal(result.Err)
+	}
+	var text strings.Builder
+	for _, row := range result.Rows {
+		text.WriteString(string(row[0]) + "\n")
+	}
+	if index := "by_" + strings.TrimSuffix(r.Referring.Column, "_id"); !strings.Contains(text.String(), index) {
+		t.Errorf("%d rows by %s:\n%s\n%s", r.Limit, r.Referring.Column, query, text.String())
+	}
+}
+
 // explain explains the first chunk of a request, the one after it, and its rows by key.
 func explain(t *testing.T, s *Source, conn *chunkConn, plan *chunkPlan, r backfill.Request) {
 	t.Helper()
-	if _, err := conn.PgConn().Exec(t.Context(), plan.beginSQL()).ReadAll(); err != nil {
+	if _, err := conn.PgConn().Exec(t.Context(), plan.beginSQL(&r)).ReadAll(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _, _ = conn.Exec(t.Context(), "ROLLBACK") }()

@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"tailstock/connector/backfill"
@@ -20,13 +21,17 @@ import (
 // pages have checksums, which nobody flushes on an idle server.
 //
 // The planner is kept from reading the whole table for every chunk when its
-// statistics mislead it.
-func (p *chunkPlan) beginSQL() string {
+// statistics mislead it. Rows that refer to others are few, and are sorted.
+func (p *chunkPlan) beginSQL(r *backfill.Request) string {
 	path := append([]string{"pg_catalog"}, p.path...)
+	few := "off"
+	if r.Referring != nil {
+		few = "on"
+	}
 	return `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 		SET LOCAL row_security = off;
 		SET LOCAL search_path = ` + strings.Join(append(path, "pg_temp"), ", ") + `;
-		SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
+		SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = ` + few + `; SET LOCAL enable_sort = ` + few + `;
 		SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL max_parallel_workers_per_gather = 0;
 		LOCK TABLE ` + p.relation.sqlName() + ` IN ACCESS SHARE MODE;
 		SELECT pg_current_snapshot(), pg_is_in_recovery(), system_identifier,
@@ -46,7 +51,38 @@ func (p *chunkPlan) rowsSQL(r *backfill.Request) (query string, params [][]byte,
 	if r.Limit < 1 {
 		return "", nil, fmt.Errorf("a chunk of at most %d rows", r.Limit)
 	}
-	var conditions []string
+	conditions, params, err := p.rangeSQL(&r.Range)
+	if err != nil {
+		return "", nil, err
+	}
+	if r.Referring != nil {
+		if r.Where != nil {
+			return "", nil, errors.New("a chunk of rows that refer to others has no condition")
+		}
+		condition, values, err := p.referringSQL(r.Referring, len(params))
+		if err != nil {
+			return "", nil, err
+		}
+		conditions, params = append(conditions, condition), append(params, values)
+	}
+	query = "SELECT " + p.columnsSQL() + " FROM " + p.relation.sqlName()
+	if len(conditions) > 0 {
+		query += " WHERE " + strings.Join(conditions, " AND ")
+	}
+	if r.Referring != nil {
+		// Without OFFSET the planner may hope to meet enough of the rows soon in the order of the key.
+		query = "SELECT * FROM (" + query + " OFFSET 0) AS t"
+	}
+	query = fmt.Sprintf("%s ORDER BY %s LIMIT %d", query, p.orderSQL(""), r.Limit)
+	if r.Where != nil {
+		return p.selectSQL(query, params, r.Where)
+	}
+	return query, params, nil
+}
+
+// rangeSQL returns the conditions for the rows of a range that the publication has,
+// and their parameters.
+func (p *chunkPlan) rangeSQL(r *backfill.Range) (conditions []string, params [][]byte, err error) {
 	bound := func(key backfill.Key, operator string) error {
 		if key == nil {
 			return nil
@@ -66,23 +102,35 @@ func (p *chunkPlan) rowsSQL(r *backfill.Request) (query string, params [][]byte,
 		after = p.key[0].atLeast
 	}
 	if err := bound(r.After, after); err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	if err := bound(r.Upto, p.key[0].atMost); err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	if p.relation.filter != "" {
 		conditions = append(conditions, "("+p.relation.filter+")")
 	}
-	query = "SELECT " + p.columnsSQL() + " FROM " + p.relation.sqlName()
-	if len(conditions) > 0 {
-		query += " WHERE " + strings.Join(conditions, " AND ")
+	return conditions, params, nil
+}
+
+// referringSQL returns the condition for rows that refer to others, and its
+// parameter, which is behind the first n.
+func (p *chunkPlan) referringSQL(r *backfill.Referring, n int) (condition string, param []byte, err error) {
+	i := p.table.Column(r.Column)
+	switch {
+	case i < 0:
+		return "", nil, fmt.Errorf("column %q is not one of those that are captured", r.Column)
+	case len(r.Values) == 0 || len(r.Values) > backfill.MaxReferring:
+		return "", nil, fmt.Errorf("%d values to refer to, want 1 to %d", len(r.Values), backfill.MaxReferring)
 	}
-	query = fmt.Sprintf("%s ORDER BY %s LIMIT %d", query, p.orderSQL(""), r.Limit)
-	if r.Where != nil {
-		return p.selectSQL(query, params, r.Where)
-	}
-	return query, params, nil
+	cast, texts := arrayOf(p.table.Columns[i].Type, r.Values)
+	return fmt.Sprintf("%s = ANY ($%d%s)", quoteName(r.Column), n+1, cast), textArray(texts), nil
+}
+
+// wholeNumber reports whether s is a bigint.
+func wholeNumber(s string) bool {
+	_, err := strconv.ParseInt(s, 10, 64)
+	return err == nil
 }
 
 func (p *chunkPlan) columnsSQL() string {

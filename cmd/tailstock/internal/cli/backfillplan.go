@@ -95,12 +95,16 @@ func sampleTables(ctx context.Context, s *config.Source, tables []string, store 
 		return nil, err
 	}
 	defer source.Close()
+	lookups, err := newSampledLookups(ctx, source, s.Mappings)
+	if err != nil {
+		return nil, err
+	}
 	var out []tableSample
 	for _, m := range s.Mappings {
 		if len(tables) > 0 && !slices.Contains(tables, m.Table().String()) {
 			continue
 		}
-		sample, err := sampleTable(ctx, source, s.Name, m, store)
+		sample, err := sampleTable(ctx, source, lookups, s.Name, m, store)
 		if err != nil {
 			return nil, err
 		}
@@ -109,8 +113,10 @@ func sampleTables(ctx context.Context, s *config.Source, tables []string, store 
 	return out, nil
 }
 
-func sampleTable(ctx context.Context, source adapter, name string, m *mapping.Mapping, store *stockstore.Store) (tableSample, error) {
-	mapped, err := mapTable(ctx, source, m, planRows)
+func sampleTable(
+	ctx context.Context, source adapter, lookups *sampledLookups, name string, m *mapping.Mapping, store *stockstore.Store,
+) (tableSample, error) {
+	mapped, err := mapTable(ctx, source, lookups, m, planRows)
 	if err != nil {
 		return tableSample{}, err
 	}

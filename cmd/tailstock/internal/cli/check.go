@@ -3,12 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"tailstock/connector/cdc"
+	"tailstock/connector/mapping"
 	"tailstock/connector/natslog"
 	"tailstock/internal/config"
 	"tailstock/sinks/cache"
@@ -100,14 +102,59 @@ func (a *app) check(ctx context.Context, cfg *config.Config) (*checkReport, erro
 // or lacks a column, has findings of its own.
 func checkMappings(ctx context.Context, s *config.Source, source adapter) []cdc.Finding {
 	var out []cdc.Finding
+	lookups := describeLookups(ctx, s, source)
 	for _, m := range s.Mappings {
 		table, err := source.Describe(ctx, m.Table())
 		if err != nil || lacks(table, m.Columns()) {
 			continue
 		}
 		f := cdc.Finding{Requirement: "mapping of table " + m.Table().String(), State: cdc.FindingOK, Detail: "fits the table's columns"}
-		if _, err := m.Bind(table); err != nil {
+		if _, err := m.Bind(table, lookups); err != nil {
 			f.State, f.Detail, f.Fix = cdc.FindingProblem, err.Error(), "correct the mapping in the configuration, or the table"
+		}
+		out = append(out, f)
+		out = append(out, checkIndexes(ctx, m, source)...)
+	}
+	return out
+}
+
+// describeLookups returns the tables that mappings look into, without rows. Those
+// that cannot be described have findings of their own.
+func describeLookups(ctx context.Context, s *config.Source, source adapter) *mapping.Lookups {
+	var tables []*mapping.LookupTable
+	for _, name := range lookupTables(s.Mappings) {
+		if def, err := source.Describe(ctx, name); err == nil {
+			tables = append(tables, &mapping.LookupTable{Def: def})
+		}
+	}
+	return mapping.NewLookups(tables...)
+}
+
+// lookupTables lists the tables that mappings look into.
+func lookupTables(mappings []*mapping.Mapping) []cdc.TableName {
+	columns := make(map[cdc.TableName][]string)
+	for _, m := range mappings {
+		m.LookupColumns(columns)
+	}
+	return slices.SortedFunc(maps.Keys(columns), func(a, b cdc.TableName) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// checkIndexes looks for an index on each column by which rows refer to others.
+func checkIndexes(ctx context.Context, m *mapping.Mapping, adapter adapter) []cdc.Finding {
+	source, ok := adapter.(lookedInto)
+	if !ok {
+		return nil
+	}
+	var out []cdc.Finding
+	var seen []string
+	for _, r := range m.References() {
+		if slices.Contains(seen, r.Column) {
+			continue
+		}
+		seen = append(seen, r.Column)
+		f, err := source.CheckIndex(ctx, m.Table(), r.Column)
+		if err != nil {
+			f = cdc.Finding{Requirement: "index on column " + r.Column + " of table " + m.Table().String(), State: cdc.FindingWarning, Detail: err.Error()}
 		}
 		out = append(out, f)
 	}

@@ -190,7 +190,7 @@ func (r *roleMaker) capture(s *config.Source, lease *natslog.Lease) (runFunc, er
 	capture := connector.NewCapture(connector.CaptureConfig{
 		Source: s.Name, Adapter: source, Log: journal, Lease: lease, Mappings: s.Mappings,
 		StopOnReject: s.OnReject == config.OnRejectStop, HaltOnGap: s.OnGap == config.OnGapHalt, Keep: r.d.cfg.NATS.Keep, Metrics: r.d.metrics, Logger: log,
-		AskKeys: r.client.AskKeys,
+		Open: r.client.OpenLog(s.Name), AskKeys: r.client.AskKeys,
 	})
 	return r.verified(s, source, capture.Jobs(), r.controlled(s.Name, capture)), nil
 }

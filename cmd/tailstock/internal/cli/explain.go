@@ -33,10 +33,32 @@ func (a *app) explainCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.show(explanationOf(&e), func() error { return a.showExplanation(&e) })
+				ways, err := a.ways()
+				if err != nil {
+					return err
+				}
+				return a.show(explanationOf(&e, ways), func() error { return a.showExplanation(&e, ways) })
 			})
 		},
 	})
+}
+
+// ways are, by mapping, the ways by which rows look others up, as far as the
+// mapping is configured.
+func (a *app) ways() (map[inventory.MappingID][]string, error) {
+	cfg, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[inventory.MappingID][]string)
+	for i := range cfg.Sources {
+		for _, m := range cfg.Sources[i].Mappings {
+			for _, r := range m.References() {
+				out[m.ID()] = append(out[m.ID()], r.String())
+			}
+		}
+	}
+	return out, nil
 }
 
 // explanation is the JSON of explain.
@@ -62,6 +84,8 @@ type explainedContribution struct {
 	Row     string              `json:"row"`
 	Leg     string              `json:"leg"`
 	Mapping inventory.MappingID `json:"mapping"`
+	// Lookups are the ways by which the mapping looks other tables up.
+	Lookups []string `json:"lookups,omitempty"`
 	// Counts is false for a feed that is still being loaded.
 	Counts      bool              `json:"counts"`
 	Feed        string            `json:"feed"`
@@ -79,7 +103,7 @@ type explainedProblem struct {
 	CommittedAt time.Time `json:"committed_at"`
 }
 
-func explanationOf(e *stockstore.Explanation) explanation {
+func explanationOf(e *stockstore.Explanation, ways map[inventory.MappingID][]string) explanation {
 	out := explanation{SKU: e.SKU, Levels: []explainedLevel{}, Contributions: []explainedContribution{}}
 	for i := range e.Levels {
 		l := &e.Levels[i]
@@ -92,7 +116,7 @@ func explanationOf(e *stockstore.Explanation) explanation {
 		c := &e.Contributions[i]
 		shown := explainedContribution{
 			Location: c.Location, quantities: quantitiesOf(c.Quantities), Source: c.Source, Table: c.Table,
-			Row: string(c.Row), Leg: c.Leg, Mapping: c.Mapping, Counts: counts(c), Feed: string(c.Feed),
+			Row: string(c.Row), Leg: c.Leg, Mapping: c.Mapping, Lookups: ways[c.Mapping], Counts: counts(c), Feed: string(c.Feed),
 			Position: c.Position.String(), Transaction: c.Transaction, CommittedAt: c.CommittedAt,
 		}
 		if p := c.Problem; p != nil {
@@ -108,7 +132,7 @@ func counts(c *stockstore.ExplainedContribution) bool {
 }
 
 // showExplanation prints a SKU by location: its level, and below it what adds up to it.
-func (a *app) showExplanation(e *stockstore.Explanation) error {
+func (a *app) showExplanation(e *stockstore.Explanation, ways map[inventory.MappingID][]string) error {
 	if len(e.Levels) == 0 && len(e.Contributions) == 0 {
 		_, err := fmt.Fprintf(a.Out, "%s: no source row speaks of it\n", e.SKU)
 		return err
@@ -124,7 +148,7 @@ func (a *app) showExplanation(e *stockstore.Explanation) error {
 		}
 		for j := range e.Contributions {
 			if c := &e.Contributions[j]; c.Location == l.Location {
-				writeContribution(&b, c)
+				writeContribution(&b, c, ways[c.Mapping])
 			}
 		}
 	}
@@ -146,13 +170,16 @@ func sumOf(q inventory.Quantities) string {
 	return s
 }
 
-func writeContribution(b *strings.Builder, c *stockstore.ExplainedContribution) {
+func writeContribution(b *strings.Builder, c *stockstore.ExplainedContribution, ways []string) {
 	fmt.Fprintf(b, "  %s %s", c.Table, c.Row)
 	if c.Leg != mapping.DefaultLeg {
 		fmt.Fprintf(b, " %s", c.Leg)
 	}
 	fmt.Fprintf(b, ": %s\n", nonZero(c.Quantities))
 	fmt.Fprintf(b, "      source %s, transaction %s, committed %s\n", c.Source, c.Transaction, c.CommittedAt.Local().Format(timeFormat))
+	for _, way := range ways {
+		fmt.Fprintf(b, "      looks up %s\n", way)
+	}
 	if !counts(c) {
 		fmt.Fprintf(b, "      does not count: its table is %s\n", c.Feed)
 	}

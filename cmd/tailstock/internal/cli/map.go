@@ -62,7 +62,9 @@ type mappedTable struct {
 type mappedRow struct {
 	Row string `json:"row"`
 	// Columns are those that the mapping names, and their values; null is NULL.
-	Columns       map[string]*string   `json:"columns"`
+	Columns map[string]*string `json:"columns"`
+	// Lookups are the rows of other tables that the row was mapped by.
+	Lookups       []followed           `json:"lookups,omitempty"`
 	Contributions []mappedContribution `json:"contributions"`
 	Problem       *mappedProblem       `json:"problem,omitempty"`
 
@@ -78,6 +80,8 @@ type mappedContribution struct {
 }
 
 type mappedProblem struct {
+	// Kind is rejected, or unresolved for a row that waits for one that it looks up.
+	Kind   string `json:"kind"`
 	Rule   string `json:"rule"`
 	Reason string `json:"reason"`
 }
@@ -124,12 +128,16 @@ func mapSource(ctx context.Context, s *config.Source, o *mapOptions) ([]mappedTa
 		return nil, err
 	}
 	defer source.Close()
+	lookups, err := newSampledLookups(ctx, source, s.Mappings)
+	if err != nil {
+		return nil, err
+	}
 	var out []mappedTable
 	for _, m := range s.Mappings {
 		if o.table != "" && m.Table().String() != o.table {
 			continue
 		}
-		t, err := mapTable(ctx, source, m, o.rows)
+		t, err := mapTable(ctx, source, lookups, m, o.rows)
 		if err != nil {
 			return nil, err
 		}
@@ -139,18 +147,18 @@ func mapSource(ctx context.Context, s *config.Source, o *mapOptions) ([]mappedTa
 	return out, nil
 }
 
-func mapTable(ctx context.Context, source adapter, m *mapping.Mapping, n int) (mappedTable, error) {
+func mapTable(ctx context.Context, source adapter, lookups *sampledLookups, m *mapping.Mapping, n int) (mappedTable, error) {
 	out := mappedTable{Table: m.Table().String(), Mapping: m.ID(), Rows: []mappedRow{}}
 	table, rows, err := source.Sample(ctx, m.Table(), n)
 	if err != nil {
 		return out, err
 	}
-	program, err := m.Bind(table)
+	program, err := m.Bind(table, lookups.set)
 	if err != nil {
 		return out, &configError{err}
 	}
 	for _, row := range rows {
-		mapped, err := mapRow(table, m, program, row)
+		mapped, err := mapRow(ctx, table, lookups, m, program, row)
 		if err != nil {
 			return out, err
 		}
@@ -159,7 +167,9 @@ func mapTable(ctx context.Context, source adapter, m *mapping.Mapping, n int) (m
 	return out, nil
 }
 
-func mapRow(table *cdc.Table, m *mapping.Mapping, program *mapping.Program, row cdc.Row) (mappedRow, error) {
+func mapRow(
+	ctx context.Context, table *cdc.Table, lookups *sampledLookups, m *mapping.Mapping, program *mapping.Program, row cdc.Row,
+) (mappedRow, error) {
 	key, err := table.KeyOf(row)
 	if err != nil {
 		return mappedRow{}, fmt.Errorf("table %s: %w", table.Name, err)
@@ -173,9 +183,13 @@ func mapRow(table *cdc.Table, m *mapping.Mapping, program *mapping.Program, row 
 			out.Columns[name] = nil
 		}
 	}
-	contributions, problem := program.Map(row, nil)
+	contributions, problem, err := lookups.mapRow(ctx, program, row)
+	if err != nil {
+		return mappedRow{}, err
+	}
+	out.Lookups = lookups.followed()
 	if problem != nil {
-		out.Problem = &mappedProblem{problem.Rule, problem.Reason}
+		out.Problem = &mappedProblem{string(problem.Kind), problem.Rule, problem.Reason}
 	}
 	out.raw = contributions
 	for _, c := range contributions {
@@ -211,7 +225,12 @@ func writeMapped(b *strings.Builder, r *mappedRow) {
 		}
 	}
 	b.WriteByte('\n')
+	for i := range r.Lookups {
+		writeFollowed(b, &r.Lookups[i])
+	}
 	switch {
+	case r.Problem != nil && r.Problem.Kind == string(inventory.Unresolved):
+		fmt.Fprintf(b, "    waits: %s: %s\n", r.Problem.Rule, r.Problem.Reason)
 	case r.Problem != nil:
 		fmt.Fprintf(b, "    cannot be mapped: %s: %s\n", r.Problem.Rule, r.Problem.Reason)
 	case len(r.raw) == 0:

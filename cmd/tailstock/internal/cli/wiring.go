@@ -100,12 +100,17 @@ type examined interface {
 	Sample(ctx context.Context, table cdc.TableName, n int) (*cdc.Table, []cdc.Row, error)
 }
 
+// lookedInto is a source into whose tables mappings may look.
+type lookedInto interface {
+	// SampleKeys reads the rows of a table that have one of the keys.
+	SampleKeys(ctx context.Context, table cdc.TableName, keys []string) (*cdc.Table, []cdc.Row, error)
+	// CheckIndex says whether rows can be found by a column that refers to others.
+	CheckIndex(ctx context.Context, table cdc.TableName, column string) (cdc.Finding, error)
+}
+
 // sourceOf makes the adapter of a configured source. It connects to nothing.
 func sourceOf(s *config.Source, log *slog.Logger, reg prometheus.Registerer) (adapter, error) {
-	wanted := make(cdc.Wanted, len(s.Mappings))
-	for _, m := range s.Mappings {
-		wanted[m.Table()] = m.Columns()
-	}
+	wanted := connector.WantedOf(s.Mappings)
 	if reg != nil {
 		reg = prometheus.WrapRegistererWith(prometheus.Labels{"source": s.Name}, reg)
 	}

@@ -1,0 +1,410 @@
+package connector
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"tailstock/connector/backfill"
+	"tailstock/connector/cdc"
+	"tailstock/connector/inventory"
+	"tailstock/connector/lookup"
+	"tailstock/connector/mapping"
+)
+
+// lookups are the reference tables of one run: read when it begins, and kept by
+// the stream from there. They belong to the goroutine that takes the stream.
+//
+// They are read as of now, while the stream may be far behind: where it has
+// delivered all that was seen, they are exact, for its last word on a row is then
+// what was read, or newer. Before that, rows are mapped by what lies ahead of them,
+// which the changes that come until then set right: each of those counts as a
+// change of every column, so that the rows which it concerns are derived again once
+// the tables are exact.
+type lookups struct {
+	mappings []*mapping.Mapping
+	set      *mapping.Lookups
+	tables   map[cdc.TableName]*keptTableRows
+	// uses are the ways by which values of the tables reach mapped rows.
+	uses []use
+	// missed are rows that were looked for in vain. A row that arrives and was never
+	// missed changes nothing. Nil if that is not known, as of what earlier runs missed.
+	missed map[missedRow]bool
+	// traceless are tables whose rows may be missed without a trace in the log: what
+	// earlier runs missed of them is not known.
+	traceless map[cdc.TableName]bool
+	// recalled says that there were runs before which missed rows.
+	recalled bool
+	// settled says that the tables are exact.
+	settled bool
+}
+
+// use is a way from rows of a mapped table to a value of another.
+type use struct {
+	table string
+	ref   mapping.Reference
+}
+
+type missedRow struct {
+	table cdc.TableName
+	key   string
+}
+
+// keptTableRows is one reference table in memory.
+type keptTableRows struct {
+	*mapping.LookupTable
+	name    cdc.TableName
+	columns []string
+	// indexed are those of columns by which rows are found that refer to other tables' rows.
+	indexed []string
+	// at has the place of each of columns in Def.
+	at []int
+	// views are those that the rows were read in, until the tables are exact.
+	views []backfill.View
+	// changed is what the commit at hand did.
+	changed map[string]uint64
+	emptied bool
+	// nested are the parents in each nested set as of before the commit.
+	nested []nestedBefore
+}
+
+type nestedBefore struct {
+	tree    *lookup.Tree
+	parents []uint32
+}
+
+// newLookups returns the lookups that mappings name, which are still to be read;
+// nil if they name none.
+func newLookups(mappings []*mapping.Mapping) *lookups {
+	l := &lookups{mappings: mappings, tables: make(map[cdc.TableName]*keptTableRows), traceless: make(map[cdc.TableName]bool)}
+	for name, columns := range lookupColumns(mappings) {
+		l.tables[name] = &keptTableRows{name: name, columns: columns}
+	}
+	if len(l.tables) == 0 {
+		return nil
+	}
+	for _, m := range mappings {
+		for _, k := range m.Lookups() {
+			l.traceless[k.Table] = l.traceless[k.Table] || k.Missing != mapping.MissingWaits
+		}
+		for _, r := range m.References() {
+			l.uses = append(l.uses, use{m.Table().String(), r})
+			for _, h := range r.Hops[:len(r.Hops)-1] {
+				t := l.tables[h.Lookup.Table]
+				t.indexed = append(t.indexed, h.Column)
+			}
+		}
+	}
+	return l
+}
+
+// lookupColumns are the columns that mappings read of lookups, by table.
+func lookupColumns(mappings []*mapping.Mapping) map[cdc.TableName][]string {
+	columns := make(map[cdc.TableName][]string)
+	for _, m := range mappings {
+		m.LookupColumns(columns)
+	}
+	return columns
+}
+
+// names lists the tables.
+func (l *lookups) names() []cdc.TableName {
+	return slices.SortedFunc(maps.Keys(l.tables), func(a, b cdc.TableName) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// has reports whether t is one of the tables.
+func (l *lookups) has(t *cdc.Table) bool { return l != nil && l.tables[t.Name] != nil }
+
+// exact reports whether what is mapped now is mapped by what the source held then.
+func (l *lookups) exact() bool { return l == nil || l.settled }
+
+// begin takes a table as its first chunk has it.
+func (t *keptTableRows) begin(def *cdc.Table) error {
+	t.at = t.at[:0]
+	for _, c := range t.columns {
+		i := def.Column(c)
+		if i < 0 {
+			return fmt.Errorf("table %s has no column %s", t.name, c)
+		}
+		t.at = append(t.at, i)
+	}
+	t.LookupTable = &mapping.LookupTable{Def: def, Rows: lookup.New(t.columns)}
+	for _, c := range t.indexed {
+		t.Rows.Index(t.Rows.Column(c))
+	}
+	t.views = nil
+	return nil
+}
+
+// add takes a chunk of the table.
+func (t *keptTableRows) add(c *backfill.Chunk) error {
+	if t.LookupTable == nil {
+		if err := t.begin(c.Table); err != nil {
+			return err
+		}
+	}
+	if t.Def != c.Table {
+		return fmt.Errorf("table %s was altered while it was read", t.name)
+	}
+	if len(t.Def.Key) != 1 {
+		return nil // binding the mappings says so
+	}
+	t.views = append(t.views, c.View)
+	values := make([]cdc.Value, len(t.at))
+	for _, row := range c.Rows {
+		if key, ok := t.keyOf(row); ok {
+			t.Rows.Put(key, t.pick(row, values))
+		}
+	}
+	return nil
+}
+
+// pick puts the columns that are kept of row into values.
+func (t *keptTableRows) pick(row cdc.Row, values []cdc.Value) []cdc.Value {
+	for i, at := range t.at {
+		if values[i] = row[at]; t.Def.Columns[at].Type == cdc.TypeDecimal && !row[at].IsNull() {
+			values[i] = cdc.Text(lookup.Key(cdc.TypeDecimal, row[at].Text())) // it may refer to a row
+		}
+	}
+	return values
+}
+
+// keyOf is the key of a row of the table, false if the row has none that a delete
+// would name: it is too long, or not UTF-8.
+func (t *keptTableRows) keyOf(row cdc.Row) (string, bool) {
+	column := t.Def.Key[0]
+	text := row[column].Text()
+	if len(text) > longestKey || !utf8.ValidString(text) {
+		return "", false
+	}
+	return lookup.Key(t.Def.Columns[column].Type, text), true
+}
+
+// longestKey is the longest key that is not hashed, however its text is written.
+const longestKey = cdc.MaxRowKey / 8
+
+// bound has the tables ready, so that mappings can be bound to them.
+func (l *lookups) bound() {
+	var list []*mapping.LookupTable
+	for _, t := range l.tables {
+		list = append(list, t.LookupTable)
+	}
+	l.set = mapping.NewLookups(list...)
+	l.set.Unsettled = true
+	l.set.Missed = func(table cdc.TableName, key string) {
+		if l.missed == nil {
+			return
+		}
+		if l.missed[missedRow{table, key}] = true; len(l.missed) > maxMissed {
+			l.missed = nil
+		}
+	}
+}
+
+const (
+	// maxMissed bounds the rows that are remembered as missed, keptMissed those that
+	// are kept for the next run. Beyond it every row that arrives may have been.
+	maxMissed  = 100_000
+	keptMissed = 1_000
+)
+
+// keepMissed is what is kept of the rows that were missed, nil if that is not known.
+func (l *lookups) keepMissed() *[][2]string {
+	if l == nil || l.missed == nil || len(l.missed) > keptMissed {
+		return nil
+	}
+	out := make([][2]string, 0, len(l.missed))
+	for m := range l.missed {
+		out = append(out, [2]string{m.table.String(), m.key})
+	}
+	slices.SortFunc(out, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	return &out
+}
+
+// recall takes what an earlier run kept.
+func (l *lookups) recall(kept *[][2]string) {
+	if kept == nil {
+		return
+	}
+	l.missed = make(map[missedRow]bool)
+	for _, m := range *kept {
+		l.missed[missedRow{cdc.ParseTableName(m[0]), m[1]}] = true
+	}
+	l.recalled = true
+}
+
+// settle notes that the stream has delivered everything up to r. Once it has
+// reached all chunks, the tables are exact.
+func (l *lookups) settle(r cdc.Resume) {
+	for _, t := range l.tables {
+		for _, v := range t.views {
+			if !v.Reached(r) {
+				return
+			}
+		}
+	}
+	for _, t := range l.tables {
+		t.views = nil
+	}
+	l.settled, l.set.Unsettled = true, false
+}
+
+// errLookupAltered ends a run whose lookups must be read anew.
+var errLookupAltered = fmt.Errorf("%w: a lookup's table was altered", errCapturedChanged)
+
+// apply takes what a transaction, or a part of one, did to the tables, and returns
+// what must be derived again because of it.
+func (l *lookups) apply(changes []cdc.NetChange) ([]inventory.Rederive, error) {
+	touched := false
+	for i := range changes {
+		c := &changes[i]
+		t := l.tables[c.Table.Name]
+		if t == nil {
+			continue
+		}
+		if !touched {
+			l.before()
+			touched = true
+		}
+		if err := l.applyOne(t, c); err != nil {
+			return nil, err
+		}
+	}
+	if !touched {
+		return nil, nil
+	}
+	return l.consequences(), nil
+}
+
+// before begins to note what a commit does.
+func (l *lookups) before() {
+	for _, t := range l.tables {
+		t.changed, t.emptied, t.nested = make(map[string]uint64), false, nil
+	}
+	for _, u := range l.uses {
+		for _, h := range u.ref.Hops {
+			tree := l.nestedOf(h)
+			t := l.tables[h.Lookup.Table]
+			if tree != nil && !slices.ContainsFunc(t.nested, func(n nestedBefore) bool { return n.tree == tree }) {
+				t.nested = append(t.nested, nestedBefore{tree, tree.Parents()})
+			}
+		}
+	}
+}
+
+// nestedOf is the nested set that a hop climbs in, nil if it climbs in none.
+func (l *lookups) nestedOf(h mapping.Hop) *lookup.Tree {
+	if !h.Climbs {
+		return nil
+	}
+	if tree := l.set.Tree(h.Lookup); tree.Nested() {
+		return tree
+	}
+	return nil
+}
+
+func (l *lookups) applyOne(t *keptTableRows, c *cdc.NetChange) error {
+	if c.Table != t.Def {
+		if !sameColumns(t, c.Table) {
+			return errLookupAltered
+		}
+		t.Def = c.Table
+		for i, name := range t.columns {
+			t.at[i] = c.Table.Column(name)
+		}
+	}
+	if c.Op == cdc.OpTruncate {
+		t.emptied = true
+		t.Rows.Clear()
+		return nil
+	}
+	key, ok := t.changedKey(c)
+	if !ok {
+		return nil // no row of another table can name it
+	}
+	var values []cdc.Value
+	if c.After != nil {
+		if !c.After.Complete() {
+			return fmt.Errorf("table %s row %s: a column was not sent and not completed", c.Table.Name, c.Key)
+		}
+		values = t.pick(c.After, make([]cdc.Value, len(t.at)))
+	}
+	t.put(key, values, l.settled)
+	return nil
+}
+
+// sameColumns reports whether the table has its key and the kept columns as before.
+func sameColumns(t *keptTableRows, def *cdc.Table) bool {
+	if len(def.Key) != 1 || def.Columns[def.Key[0]].Type != t.Def.Columns[t.Def.Key[0]].Type {
+		return false
+	}
+	if def.Columns[def.Key[0]].Name != t.Def.Columns[t.Def.Key[0]].Name {
+		return false
+	}
+	for i, name := range t.columns {
+		at := def.Column(name)
+		if at < 0 || def.Columns[at].Type != t.Def.Columns[t.at[i]].Type {
+			return false
+		}
+	}
+	return true
+}
+
+// changedKey is the key of the row that c is about, false if it is none.
+func (t *keptTableRows) changedKey(c *cdc.NetChange) (string, bool) {
+	if c.After != nil {
+		return t.keyOf(c.After)
+	}
+	var values []any
+	d := json.NewDecoder(strings.NewReader(string(c.Key)))
+	d.UseNumber()
+	if err := d.Decode(&values); err != nil || len(values) != 1 {
+		return "", false
+	}
+	return lookup.Key(t.Def.Columns[t.Def.Key[0]].Type, fmt.Sprint(values[0])), true
+}
+
+// put makes values what a row is, nil for none, and notes which columns changed.
+func (t *keptTableRows) put(key string, values []cdc.Value, exact bool) {
+	r, there := t.Rows.Find(key)
+	differs := everyColumn
+	switch {
+	case !exact:
+	case !there && values == nil:
+		return
+	case there && values != nil:
+		if differs = t.difference(r, values); differs == 0 {
+			return
+		}
+	case !there:
+		differs |= arrived
+	}
+	t.changed[key] = differs
+	if values == nil {
+		t.Rows.Delete(key)
+		return
+	}
+	t.Rows.Put(key, values)
+}
+
+// difference has a bit for each column in which a row is not as values say.
+func (t *keptTableRows) difference(r lookup.Ref, values []cdc.Value) (bits uint64) {
+	for i, v := range values {
+		if t.Rows.Value(r, i) != v {
+			bits |= columnBit(i)
+		}
+	}
+	return bits
+}
+
+const (
+	everyColumn = uint64(1)<<63 - 1
+	// arrived says that the row was not there before.
+	arrived = uint64(1) << 63
+)
+
+// columnBit stands for a column. The last one stands for all beyond.
+func columnBit(i int) uint64 { return 1 << min(i, 62) }

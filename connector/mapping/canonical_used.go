@@ -1,0 +1,152 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"tailstock/connector/cdc"
+)
+
+// What a mapping uses of a vocabulary is part of its canonical form, each in the
+// order of its names, and nothing else of it is.
+
+type canonicalLookup struct {
+	Name      string `json:"name"`
+	Table     string `json:"table"`
+	Key       string `json:"key,omitempty"`
+	Missing   string `json:"missing,omitempty"`
+	Parent    string `json:"parent,omitempty"`
+	Path      string `json:"path,omitempty"`
+	Separator string `json:"separator,omitempty"`
+	Left      string `json:"left,omitempty"`
+	Right     string `json:"right,omitempty"`
+}
+
+type canonicalMap struct {
+	Name    string      `json:"name"`
+	Entries [][2]string `json:"entries"`
+}
+
+type canonicalPartno struct {
+	Version int         `json:"version"`
+	Strip   string      `json:"strip"`
+	Brands  [][2]string `json:"brands,omitempty"`
+}
+
+// use notes what the rules name of v.
+func (m *Mapping) use(v *Vocabulary) {
+	if v == nil {
+		return
+	}
+	lookups, maps := make(map[*Lookup]bool), make(map[*Map]bool)
+	var visit func(n *node)
+	visit = func(n *node) {
+		n.walk(func(n *node) {
+			m.usesPartno = m.usesPartno || n.vocabulary != nil
+			if n.lookup != nil && !lookups[n.lookup] {
+				lookups[n.lookup] = true
+				m.used.Lookups = append(m.used.Lookups, *n.lookup)
+			}
+			if n.staticMap != nil && !maps[n.staticMap] {
+				maps[n.staticMap] = true
+				m.used.Maps = append(m.used.Maps, *n.staticMap)
+			}
+			if n.inner != nil {
+				visit(n.inner)
+			}
+		})
+	}
+	for i := range m.rules {
+		for _, e := range m.rules[i].expressions() {
+			visit(e.root)
+		}
+	}
+	m.used.Partno = v.Partno
+	slices.SortFunc(m.used.Lookups, func(a, b Lookup) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(m.used.Maps, func(a, b Map) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// marshalUsed adds what m uses of its vocabulary to out.
+func (m *Mapping) marshalUsed(out *canonicalMapping) {
+	for i := range m.used.Lookups {
+		l := &m.used.Lookups[i]
+		c := canonicalLookup{
+			Name: l.Name, Table: l.Table.String(), Key: l.Key,
+			Parent: l.Tree.Parent, Path: l.Tree.Path, Left: l.Tree.Left, Right: l.Tree.Right,
+		}
+		if l.Missing != MissingWaits {
+			c.Missing = l.Missing.String()
+		}
+		if l.Tree.Path != "" {
+			c.Separator = l.Tree.separator()
+		}
+		out.Lookups = append(out.Lookups, c)
+	}
+	for i := range m.used.Maps {
+		c := canonicalMap{Name: m.used.Maps[i].Name}
+		for _, e := range m.used.Maps[i].Entries {
+			c.Entries = append(c.Entries, [2]string{e.Key, e.Text})
+		}
+		sortPairs(c.Entries)
+		out.Maps = append(out.Maps, c)
+	}
+	if !m.usesPartno {
+		return
+	}
+	rules := m.used.Partno.compiled()
+	out.Partno = &canonicalPartno{Version: partnoVersion, Strip: sortedText(rules.strip)}
+	for brand, strip := range rules.brands {
+		out.Partno.Brands = append(out.Partno.Brands, [2]string{brand, sortedText(strip)})
+	}
+	sortPairs(out.Partno.Brands)
+}
+
+func sortPairs(pairs [][2]string) {
+	slices.SortFunc(pairs, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+}
+
+// sortedText is a set of characters in its only spelling.
+func sortedText(s string) string {
+	b := []byte(s)
+	slices.Sort(b)
+	return string(slices.Compact(b))
+}
+
+// vocabulary is what c says of one.
+func (c *canonicalMapping) vocabulary() (*Vocabulary, error) {
+	v := new(Vocabulary)
+	for _, l := range c.Lookups {
+		missing := MissingWaits
+		if l.Missing != "" {
+			var ok bool
+			if missing, ok = ParseMissing(l.Missing); !ok {
+				return nil, fmt.Errorf("lookup %s: there is no way %q to miss a row", l.Name, l.Missing)
+			}
+		}
+		v.Lookups = append(v.Lookups, Lookup{
+			Name: l.Name, Table: cdc.ParseTableName(l.Table), Key: l.Key, Missing: missing,
+			Tree: Tree{Parent: l.Parent, Path: l.Path, Separator: l.Separator, Left: l.Left, Right: l.Right},
+		})
+	}
+	for _, m := range c.Maps {
+		entries := make([]MapEntry, len(m.Entries))
+		for i, e := range m.Entries {
+			entries[i] = MapEntry{Key: e[0], Text: e[1]}
+		}
+		v.Maps = append(v.Maps, Map{Name: m.Name, Entries: entries})
+	}
+	if p := c.Partno; p != nil {
+		if p.Version != partnoVersion {
+			return nil, fmt.Errorf("it uses version %d of partno, and this version knows %d", p.Version, partnoVersion)
+		}
+		v.Partno.Strip = &p.Strip
+		for _, b := range p.Brands {
+			v.Partno.Brands = append(v.Partno.Brands, PartnoBrand{Brand: b[0], Strip: b[1]})
+		}
+	}
+	if errs := v.Check(""); len(errs) > 0 {
+		return nil, errs
+	}
+	return v, nil
+}

@@ -1,0 +1,491 @@
+package connector_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tailstock/connector/backfill"
+	"tailstock/connector/cdc"
+	"tailstock/connector/inventory"
+	"tailstock/connector/mapping"
+)
+
+// memRef is a reference table: part (id, code, brand) and brand (id, name). The SKU
+// of a row of bin or tray is the key of a part.
+type memRef struct {
+	*cdc.Table
+	rows, visible map[string]refRow
+	locks         map[string]int
+	truncates     int
+}
+
+// refRow is a row of part, or, without a brand, of brand.
+type refRow struct{ text, brand string }
+
+const (
+	simParts  = 4
+	simBrands = 3
+)
+
+func newRefs(rng *rand.Rand) []*memRef {
+	column := func(name string) cdc.Column { return cdc.Column{Name: name, Type: cdc.TypeText} }
+	part := &memRef{Table: &cdc.Table{
+		Name: cdc.TableName{Schema: "public", Name: "part"}, Columns: []cdc.Column{column("id"), column("code"), column("brand")}, Key: []int{0},
+	}}
+	brand := &memRef{Table: &cdc.Table{
+		Name: cdc.TableName{Schema: "public", Name: "brand"}, Columns: []cdc.Column{column("id"), column("name")}, Key: []int{0},
+	}}
+	for _, t := range []*memRef{part, brand} {
+		t.rows, t.locks = make(map[string]refRow), make(map[string]int)
+		for _, key := range t.keys() {
+			if rng.IntN(4) > 0 {
+				t.rows[key] = t.random(rng)
+			}
+		}
+		t.visible = maps.Clone(t.rows)
+	}
+	return []*memRef{part, brand}
+}
+
+// keys are those that rows may have.
+func (t *memRef) keys() []string {
+	var out []string
+	prefix, n := "P", simParts
+	if t.Name.Name == "brand" {
+		prefix, n = "B", simBrands
+	}
+	for i := range n {
+		out = append(out, prefix+strconv.Itoa(i))
+	}
+	return out
+}
+
+func (t *memRef) random(rng *rand.Rand) refRow {
+	if t.Name.Name == "brand" {
+		return refRow{text: "N" + strconv.Itoa(rng.IntN(5))}
+	}
+	return refRow{"C" + strconv.Itoa(rng.IntN(5)), "B" + strconv.Itoa(rng.IntN(simBrands))}
+}
+
+func (t *memRef) image(key string, r refRow) cdc.Row {
+	if t.Name.Name == "brand" {
+		return cdc.Row{cdc.Text(key), cdc.Text(r.text)}
+	}
+	return cdc.Row{cdc.Text(key), cdc.Text(r.text), cdc.Text(r.brand)}
+}
+
+func (t *memRef) keyImage(key string) cdc.Row {
+	return append(cdc.Row{cdc.Text(key)}, slices.Repeat(cdc.Row{cdc.Unchanged}, len(t.Columns)-1)...)
+}
+
+// free reports whether c may touch a row.
+func (t *memRef) free(c *memCommit, key string) bool {
+	return (t.locks[key] == 0 || t.locks[key] == c.number()) && (t.truncates == 0 || t.truncates == c.number())
+}
+
+// write makes r a row, nil for none, if nobody holds it.
+func (t *memRef) write(c *memCommit, key string, r *refRow) {
+	if !t.free(c, key) {
+		return
+	}
+	_, exists := t.rows[key]
+	change := cdc.Change{Op: cdc.OpInsert, Table: t.Table}
+	switch {
+	case r == nil && !exists:
+		return
+	case r == nil:
+		change.Op, change.Before = cdc.OpDelete, t.keyImage(key)
+		delete(t.rows, key)
+	default:
+		if exists {
+			change.Op = cdc.OpUpdate
+		}
+		change.After = t.image(key, *r)
+		t.rows[key] = *r
+	}
+	c.Changes = append(c.Changes, change)
+	t.locks[key] = c.number()
+	c.effects = append(c.effects, func() {
+		if delete(t.locks, key); r == nil {
+			delete(t.visible, key)
+		} else {
+			t.visible[key] = *r
+		}
+	})
+}
+
+// truncate empties t, if nobody holds any of its rows.
+func (t *memRef) truncate(c *memCommit) {
+	for key := range t.locks {
+		if !t.free(c, key) {
+			return
+		}
+	}
+	clear(t.rows)
+	t.truncates = c.number()
+	c.effects = append(c.effects, func() { clear(t.visible); t.truncates = 0 })
+	c.Changes = append(c.Changes, cdc.Change{Op: cdc.OpTruncate, Table: t.Table})
+}
+
+// changeRefs changes a few rows of the reference tables. mu must be held.
+func (s *memSource) changeRefs(c *memCommit, rng *rand.Rand) {
+	for range 1 + rng.IntN(3) {
+		t := s.refs[rng.IntN(len(s.refs))]
+		key := t.keys()[rng.IntN(len(t.keys()))]
+		row := t.random(rng)
+		switch n := rng.IntN(20); {
+		case n == 0 && rng.IntN(3) == 0:
+			t.truncate(c)
+		case n < 4:
+			t.write(c, key, nil)
+		case n < 6: // nothing that anybody uses
+			if old, ok := t.rows[key]; ok {
+				t.write(c, key, &old)
+			}
+		default:
+			t.write(c, key, &row)
+		}
+	}
+}
+
+// mendRefs writes the rows of reference tables that are missing.
+func (s *memSource) mendRefs(rng *rand.Rand) {
+	s.hide(0)
+	if err := s.await(s.t.Context(), func() bool { return s.visible(len(s.log)) }); err != nil {
+		s.t.Error(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.begin()
+	for _, t := range s.refs {
+		for _, key := range t.keys() {
+			if _, ok := t.rows[key]; !ok {
+				row := t.random(rng)
+				t.write(c, key, &row)
+			}
+		}
+	}
+	s.end(c, 0)
+}
+
+// refsNow are the rows of the reference tables after the last commit. mu must be held.
+func (s *memSource) refsNow() simRefs {
+	return simRefs{maps.Clone(s.refs[0].rows), maps.Clone(s.refs[1].rows)}
+}
+
+// simRefs are the rows of the reference tables at one moment.
+type simRefs struct{ part, brand map[string]refRow }
+
+// sku is what a row's SKU is mapped to, false if a row is missing for that.
+func (r simRefs) sku(key string) (string, bool) {
+	part, ok := r.part[key]
+	brand, also := r.brand[part.brand]
+	return part.text + "/" + brand.text, ok && also
+}
+
+// readRef reads what is visible of a reference table. mu must be held.
+func (s *memAdapter) readRef(t *memRef, r backfill.Request) *backfill.Chunk {
+	if s.wanted[r.Table] == nil {
+		s.t.Errorf("table %s is read, and nobody wants it", r.Table)
+	}
+	c := &backfill.Chunk{Table: t.Table, View: s.view(), ReadAt: time.Now()}
+	for _, key := range slices.Sorted(maps.Keys(t.visible)) {
+		if r.After != nil && key <= r.After[0] {
+			continue
+		}
+		if len(c.Rows) == min(r.Limit, 2) { // small chunks, as of several moments
+			break
+		}
+		c.Last = backfill.Key{key}
+		c.Rows = append(c.Rows, t.image(key, t.visible[key]))
+	}
+	if len(c.Rows) == 2 {
+		c.Scanned = r.Limit
+	}
+	return c
+}
+
+// ref returns a reference table, nil if name is not one.
+func (s *memSource) ref(name cdc.TableName) *memRef {
+	for _, t := range s.refs {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// lookingMapping maps rows of a quantity of at least least to what their parts are called.
+func lookingMapping(tb testing.TB, table string, least int) *mapping.Mapping {
+	tb.Helper()
+	v := &mapping.Vocabulary{Lookups: []mapping.Lookup{
+		{Name: "part", Table: cdc.TableName{Schema: "public", Name: "part"}},
+		{Name: "brand", Table: cdc.TableName{Schema: "public", Name: "brand"}},
+	}}
+	r := mapping.Rule{
+		When: mapping.Value{Text: "qty >= " + strconv.Itoa(least)}, Location: mapping.Value{Text: "location"},
+		SKU: mapping.Value{Text: "part[sku].code + '/' + brand[part[sku].brand].name"},
+	}
+	r.Quantities[inventory.OnHand] = mapping.Value{Text: "qty"}
+	m, err := mapping.Compile(cdc.TableName{Schema: "public", Name: table}, mapping.Spec{Contributes: []mapping.Rule{r}, Vocabulary: v})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
+}
+
+// openRows are what commits named to be derived again and nothing answered yet, as
+// a store has read the log.
+type openRows []openNames
+
+type openNames struct {
+	at   inventory.Position
+	list []inventory.Rederive
+}
+
+func (o openRows) take(m *inventory.Message) openRows {
+	o = slices.Clone(o)
+	if m.Rederived != nil {
+		o = slices.DeleteFunc(o, func(n openNames) bool { return !m.Rederived.Through.Before(n.at) })
+	}
+	if m.SourceGap != nil {
+		o = nil
+	}
+	for i := range m.Commits {
+		if list := m.Commits[i].Rederive; len(list) > 0 {
+			o = append(o, openNames{m.Position, list})
+		}
+	}
+	return o
+}
+
+// name reports whether a row of table with that SKU is among them.
+func (o openRows) name(table, sku string) bool {
+	return slices.ContainsFunc(o, func(n openNames) bool {
+		return slices.ContainsFunc(n.list, func(r inventory.Rederive) bool {
+			return r.Table == table && (r.Column == "" || slices.Contains(r.Values, sku))
+		})
+	})
+}
+
+// excused removes from want and got the rows of a table that may differ at a place
+// of the log: those for which a row of another table is missing, and those that are
+// named to be derived again.
+func (s *memSource) excused(place int, table string, open openRows, want, got map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.history[place]
+	for id, r := range at.rows[table] {
+		key := "[" + strconv.Itoa(id) + "]"
+		if _, complete := at.refs.sku(r.sku); !complete || open.name(table, r.sku) {
+			delete(want, key)
+			delete(got, key)
+		}
+	}
+}
+
+// exactness notes from which place on the lookups of each run are exact, as the
+// capture logs it, and passes on what else is logged.
+type exactness struct {
+	slog.Handler
+	mu     *sync.Mutex
+	places map[uint64]int
+}
+
+func newExactness(h slog.Handler) *exactness {
+	return &exactness{h, new(sync.Mutex), make(map[uint64]int)}
+}
+
+func (e *exactness) Enabled(context.Context, slog.Level) bool { return true }
+
+func (e *exactness) WithAttrs(a []slog.Attr) slog.Handler {
+	return &exactness{e.Handler.WithAttrs(a), e.mu, e.places}
+}
+
+func (e *exactness) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "lookups are exact from here on" {
+		var run uint64
+		var place int
+		r.Attrs(func(a slog.Attr) bool {
+			switch a.Key {
+			case "run":
+				run = a.Value.Uint64()
+			case "resume":
+				place = placeOf(cdc.Resume(a.Value.String()))
+			}
+			return true
+		})
+		e.mu.Lock()
+		e.places[run] = place
+		e.mu.Unlock()
+	}
+	if e.Handler.Enabled(ctx, r.Level) {
+		return e.Handler.Handle(ctx, r)
+	}
+	return nil
+}
+
+// holds reports whether what a run has appended up to a place is mapped exactly.
+func (e *exactness) holds(run uint64, place int) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	from, ok := e.places[run]
+	return ok && place >= from
+}
+
+// refStory tells how the reference tables changed up to a place of the log.
+func (s *memSource) refStory(place int) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	for i := max(place-40, 1); i <= place; i++ {
+		was, is := s.history[i-1].refs, s.history[i].refs
+		if !maps.Equal(was.part, is.part) || !maps.Equal(was.brand, is.brand) {
+			fmt.Fprintf(&b, "%d: parts %v, brands %v\n", i, is.part, is.brand)
+		}
+	}
+	return b.String()
+}
+
+// passTime lets fake time pass, until nothing moves.
+func passTime(d time.Duration) {
+	time.Sleep(d) // fake time
+	synctest.Wait()
+}
+
+// refWorld is a world in which nothing fails, with two parts of one brand and three
+// rows of bin, the last of which waits for its part.
+func refWorld(t *testing.T, keep time.Duration) *world {
+	t.Helper()
+	w := newWorld(t, 1)
+	w.chaos.set(0)
+	w.keep, w.config = keep, simConfig{bin: 0, tray: -1, binLooks: true}
+	w.source.dawdles = false
+	for i, table := range w.source.refs {
+		clear(table.rows)
+		for _, key := range table.keys()[:2] {
+			table.rows[key] = refRow{"X" + key, []string{"B0", ""}[i]}
+		}
+		table.visible = maps.Clone(table.rows)
+	}
+	for _, table := range w.source.tables {
+		clear(table.rows)
+		clear(table.good)
+		clear(table.visible)
+	}
+	w.source.set(1, simRow{sku: "P0", location: "L0", qty: 3})
+	w.source.set(2, simRow{sku: "P1", location: "L0", qty: 4})
+	w.source.set(3, simRow{sku: "P3", location: "L0", qty: 5})
+	return w
+}
+
+// commitRefs commits a change of reference tables.
+func (s *memSource) commitRefs(change func(c *memCommit)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.begin()
+	change(c)
+	s.end(c, 0)
+}
+
+// named lists what the log names to be derived again, from a message on.
+func (l *memLog) named(from int) (names []string, messages int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range l.messages[from:] {
+		for _, c := range m.decoded.Commits {
+			for _, r := range c.Rederive {
+				names = append(names, fmt.Sprint(r.Table, " ", r.Values))
+			}
+		}
+	}
+	return names, len(l.messages)
+}
+
+// TestOpenRederivationsHoldThePurge has a source refuse to be read while a part is
+// renamed. The commit that names the rows stays in the log, though stores have
+// applied it, and a run that begins meanwhile takes it up.
+func TestOpenRederivationsHoldThePurge(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := refWorld(t, 0)
+		d := w.start()
+		defer func() { d.kill() }()
+		passTime(time.Minute)
+		w.source.breakReads(5 * time.Minute)
+		w.source.commitRefs(func(c *memCommit) { w.source.refs[0].write(c, "P0", &refRow{"R", "B0"}) })
+		for range 4 {
+			passTime(15 * time.Second)
+			w.source.commitAt(time.Now()) // there is more to purge
+		}
+		if names, _ := w.log.named(0); strings.Join(names, "; ") != "public.bin [P0]" {
+			t.Errorf("the log names %q", names)
+		}
+		d.kill()
+		w.source.breakReads(0)
+		d = w.start()
+		passTime(2 * time.Minute)
+		want := map[string]string{"[1]": "R/XB0 L0 3", "[2]": "XP1/XB0 L0 4"}
+		if diff := cmp.Diff(want, w.store.state.feeds[0].counts()); diff != "" {
+			t.Errorf("the store (-want +got):\n%s", diff)
+		}
+		if names, _ := w.log.named(0); len(names) > 0 {
+			t.Errorf("the log still names %q", names)
+		}
+	})
+}
+
+// TestOnlyWhatIsUsedIsDerivedAgain has rows of reference tables change in a world in
+// which nothing fails, and looks at what the log names, over a restart.
+func TestOnlyWhatIsUsedIsDerivedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := refWorld(t, 24*time.Hour)
+		part, brand := w.source.refs[0], w.source.refs[1]
+		d := w.start()
+		defer func() { d.kill() }()
+		seen := 0
+		check := func(what, want string, change func(c *memCommit)) {
+			t.Helper()
+			w.source.commitRefs(change)
+			passTime(time.Minute)
+			var got []string
+			if got, seen = w.log.named(seen); strings.Join(got, "; ") != want {
+				t.Errorf("%s: %q is named, want %q", what, got, want)
+			}
+			if diff := cmp.Diff(w.source.want("public.bin", simMeaning{0, true}), w.store.state.feeds[0].counts()); diff != "" && !strings.Contains(diff, "[3]") {
+				t.Errorf("%s (-source +store):\n%s", what, diff)
+			}
+		}
+		write := func(table *memRef, key string, row refRow) func(c *memCommit) {
+			return func(c *memCommit) { table.write(c, key, &row) }
+		}
+		passTime(time.Minute)
+		for range 2 {
+			check("a part is renamed", "public.bin [P0]", write(part, "P0", refRow{"R" + fmt.Sprint(seen), "B0"}))
+			check("a brand is renamed", "public.bin [P0 P1]", write(brand, "B0", refRow{text: "Q" + fmt.Sprint(seen)}))
+			check("nothing changes", "", func(c *memCommit) { row := part.rows["P0"]; part.write(c, "P0", &row) })
+			check("a part arrives that nobody waits for", "", write(part, "P2", refRow{"N", "B0"}))
+			check("and goes", "public.bin [P2]", func(c *memCommit) { part.write(c, "P2", nil) })
+			passTime(2 * time.Minute) // what is known is kept
+			d.kill()
+			d = w.start()
+			passTime(time.Minute)
+		}
+		check("a part arrives that a row waits for", "public.bin [P3]", write(part, "P3", refRow{"N", "B0"}))
+		check("it names a brand that is not there", "public.bin [P3]", write(part, "P3", refRow{"N", "B2"}))
+		check("which arrives", "public.bin [P3]", write(brand, "B2", refRow{text: "M"}))
+	})
+}
