@@ -60,7 +60,7 @@ type jobWorld struct {
 func inJobWorld(t *testing.T, n int, f func(*jobWorld)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		j := newJobWorld(t, n, simConfig{0, -1})
+		j := newJobWorld(t, n, simConfig{bin: 0, tray: -1})
 		j.d = j.world.start()
 		j.until("the first load", func() bool { return len(j.store.levels()) == n })
 		j.until("its end", func() bool { return len(j.list()) == 1 && j.list()[0].State == connector.JobCompleted })
