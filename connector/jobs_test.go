@@ -448,7 +448,7 @@ func TestLoadsWait(t *testing.T) {
 func TestFirstLoadIsOfAllTables(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := newJobWorld(t, 20, simConfig{0, 0})
+		j := newJobWorld(t, 20, simConfig{bin: 0, tray: 0})
 		j.d = j.world.start()
 		refused := 0
 		j.until("the first load", func() bool {
