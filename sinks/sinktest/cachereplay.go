@@ -117,6 +117,9 @@ func testCacheReplayEndInterrupted(t *testing.T, create func(testing.TB) CacheSe
 		if err == nil {
 			break
 		}
+		if place, err := c.Place(t.Context()); err == nil && place == at(1) {
+			break // it was done, and only the answer did not come in time
+		}
 		wantPlace(t, c, replayAt(1, 1))
 		left := 0
 		for i := range skus / 100 {
