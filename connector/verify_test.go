@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,7 @@ func TestVerifyEvery(t *testing.T) {
 // doubter is in doubt about what was put into it.
 type doubter struct {
 	wake   chan struct{}
+	mu     sync.Mutex
 	tables []cdc.TableName
 	taken  int
 }
@@ -37,6 +39,8 @@ type doubter struct {
 func (d *doubter) Doubted() <-chan struct{} { return d.wake }
 
 func (d *doubter) TakeDoubted() []cdc.TableName {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.taken++
 	tables := d.tables
 	d.tables = nil
@@ -57,6 +61,8 @@ func TestVerifyDoubted(t *testing.T) {
 			time.Sleep(5 * time.Second) // fake time: until then nothing is in doubt
 			d.wake <- struct{}{}
 			time.Sleep(15 * time.Second) // fake time
+			d.mu.Lock()
+			defer d.mu.Unlock()
 			d.tables = []cdc.TableName{{Schema: "wms", Name: "a"}, {Schema: "wms", Name: "bin"}}
 		}()
 		connector.VerifyDoubted(ctx, jobs, d, slog.New(slog.NewTextHandler(&log, nil)))

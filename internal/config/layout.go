@@ -102,7 +102,7 @@ func (d *decoder) store(c *Config) shape {
 			{"postgres", "Connection string of the database.", secret(&s.Postgres)},
 			{"pool_size", "Most connections to PostgreSQL, or readers of SQLite: 2 to 1000. Defaults to 8.", whole(&s.PoolSize, 2, maxPoolSize)},
 			{"connect_timeout", "Bound on connecting to PostgreSQL, unless the connection string has one. Defaults to 10s.", duration(&s.ConnectTimeout)},
-			{"busy_timeout", "How long SQLite waits for another process that writes. Defaults to 10s.", duration(&s.BusyTimeout)},
+			{"busy_timeout", "How long SQLite waits for another process that writes. Defaults to 30s.", duration(&s.BusyTimeout)},
 			{"transaction_rows", "Most rows of a source transaction that are applied as one; a larger one is applied in parts. Defaults to 100000.", whole(&c.TransactionRows, 1, maxTransactionRows)},
 		},
 	}

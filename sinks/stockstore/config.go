@@ -9,7 +9,7 @@ import (
 const (
 	PoolSizeDefault       = 8
 	ConnectTimeoutDefault = 10 * time.Second
-	BusyTimeoutDefault    = 10 * time.Second
+	BusyTimeoutDefault    = 30 * time.Second
 )
 
 // Config says which database is the stock store. Exactly one of Postgres and
