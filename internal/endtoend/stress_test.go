@@ -51,7 +51,7 @@ func TestStress(t *testing.T) {
 // stressRounds is how often TestStress compares.
 func stressRounds() int {
 	if testing.Short() {
-		return 3
+		return 1
 	}
 	return max(4, *rounds/5)
 }
@@ -66,7 +66,7 @@ func TestStressKilled(t *testing.T) {
 		points := failpoints(t, l.s)
 		rng.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 		if testing.Short() {
-			points = points[:6]
+			points = points[:3]
 		}
 		for len(points) > 0 {
 			n := min(len(points), 1+rng.IntN(5))
