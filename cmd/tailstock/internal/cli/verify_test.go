@@ -84,6 +84,7 @@ const quiet = 100
 
 // work has people change rows above quiet until stop is called, in every way.
 func (r *rig) work(workers int) (stop func()) {
+	const workPace = 5 * time.Millisecond
 	ctx, cancel := context.WithCancel(r.t.Context())
 	var wg sync.WaitGroup
 	for worker := range workers {
@@ -94,7 +95,12 @@ func (r *rig) work(workers int) (stop func()) {
 		wg.Go(func() {
 			defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 			random := rand.New(rand.NewPCG(uint64(worker), 7))
+			// No faster than a store under the race detector can follow: a verification
+			// takes its turn behind what is streamed.
+			pace := time.NewTicker(workPace)
+			defer pace.Stop()
 			for ctx.Err() == nil {
+				<-pace.C
 				if _, err := conn.Exec(ctx, oneChange(random)); err != nil && ctx.Err() == nil {
 					r.t.Errorf("workload: %v", err)
 					return
