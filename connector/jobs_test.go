@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -161,9 +162,12 @@ func (j *jobWorld) golden(name string) {
 		j.t.Fatalf("%v: %s", err, j.log.plan.text)
 	}
 	got.WriteByte('\n')
+	// When the first load was over depends on who ran first; the forms are pinned all the same.
+	text := regexp.MustCompile(`"erp-[0-9a-z]{8}"`).ReplaceAll(got.Bytes(), []byte(`"erp-00000000"`))
+	text = regexp.MustCompile(`"2000-01-01T00:0\d:\d\d\.\d{3}Z"`).ReplaceAll(text, []byte(`"2000-01-01T00:00:01.234Z"`))
 	path := filepath.Join("testdata", name+".golden.json")
 	if *update {
-		if err := os.WriteFile(path, got.Bytes(), 0o600); err != nil {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
 			j.t.Fatal(err)
 		}
 	}
@@ -171,7 +175,7 @@ func (j *jobWorld) golden(name string) {
 	if err != nil {
 		j.t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+	if diff := cmp.Diff(string(want), string(text)); diff != "" {
 		j.t.Errorf("kept jobs (-want +got):\n%s", diff)
 	}
 }
