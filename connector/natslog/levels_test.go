@@ -235,7 +235,12 @@ func TestLevelsLostTail(t *testing.T) {
 	w.stop()
 	w.restore(saved)
 	w.start()
-	if _, _, err := lw.Publish(t.Context(), levelOf(cellOf("a", "5"), 1)); err == nil {
+	// The session may hear that its connection is gone only after it has written to it.
+	_, k, err := lw.Publish(t.Context(), levelOf(cellOf("a", "5"), 1))
+	if err == nil {
+		err = k.Wait(t.Context())
+	}
+	if err == nil {
 		t.Error("the old session publishes to a restored server")
 	}
 	if levels, err := r.Next(t.Context(), 10, 10*time.Second); err == nil {

@@ -123,7 +123,11 @@ func TestLostTail(t *testing.T) {
 	if err := b.run.Check(t.Context()); err == nil {
 		t.Error("the old run's check passes on a restored server")
 	}
-	if _, err := b.send("x", 0); err == nil {
+	k, err := b.send("x", 0)
+	if err == nil {
+		err = k.Wait(t.Context())
+	}
+	if err == nil {
 		t.Error("the old run appends to a restored server")
 	}
 	if messages, err := r.Next(t.Context(), 1<<20, 10*time.Second); err == nil {
