@@ -31,7 +31,8 @@ var graph = []struct {
 	// The conformance suites drive the ports that adapters implement.
 	{"sources/sourcetest", []string{"connector", "connector/cdc", "connector/inventory", "connector/backfill", "internal/testenv", "internal/privateserver"}},
 	{"sinks/sinktest", []string{"connector", "connector/cdc", "connector/inventory", "internal/testenv", "internal/privateserver"}},
-	{"sources/...", []string{"connector/cdc", "connector/backfill", "internal/spelling"}},
+	{"sources/tailing", []string{"connector/cdc"}},
+	{"sources/...", []string{"connector/cdc", "connector/backfill", "sources/tailing", "internal/spelling"}},
 	{"sinks/...", []string{"connector", "connector/cdc", "connector/inventory"}},
 
 	// The configuration holds the Config of each adapter.

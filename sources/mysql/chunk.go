@@ -8,6 +8,7 @@ import (
 
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
+	"tailstock/sources/tailing"
 )
 
 // Read reads one chunk of a captured table, in a transaction of its own on a
@@ -33,7 +34,7 @@ func (s *Source) read(ctx context.Context, m backfill.Mark, r *backfill.Request)
 	if err != nil {
 		return nil, err
 	}
-	w := waiting{log: s.log.With("waits", "a chunk of table "+r.Table.String())}
+	w := tailing.Wait{Log: s.log.With("waits", "a chunk of table "+r.Table.String())}
 	for {
 		err := s.reads.use(ctx, s.cfg, func(session *readSession) (err error) {
 			reading := reading{source: s, session: session, mark: marked, request: r}
@@ -44,7 +45,7 @@ func (s *Source) read(ctx context.Context, m backfill.Mark, r *backfill.Request)
 		if !errors.As(err, &invisible) {
 			return chunk, err
 		}
-		if err := w.pause(ctx, invisible.what); err != nil {
+		if err := w.Pause(ctx, invisible.what); err != nil {
 			return nil, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"tailstock/connector/cdc"
 	"tailstock/internal/failpoint"
+	"tailstock/sources/tailing"
 )
 
 // decoder turns the events of one stream into transactions. It does no I/O but
@@ -36,7 +37,7 @@ type decoder struct {
 	// progress says that token moved since the last one that was handed on.
 	progress bool
 	// ready are the decoded transactions to hand on, and readyBytes their size.
-	ready      []delivery
+	ready      []tailing.Delivery
 	readyBytes int
 	// full, if not nil, is called within an event that holds a whole transaction when
 	// much is ready: it takes that, and waits for room.
@@ -52,8 +53,8 @@ type decoder struct {
 	id, place string
 	before    cdc.Resume
 
-	texts          textSlab
-	values         valueSlab
+	texts          tailing.TextSlab
+	values         tailing.ValueSlab
 	scratch        []byte
 	oldKey, newKey [][]byte
 	// doubts are captured tables that the server may have changed without saying so.
@@ -340,7 +341,7 @@ func (d *decoder) boundaryToken() cdc.Resume {
 	t := d.token
 	t.place = d.boundary
 	d.scratch = t.append(d.scratch[:0])
-	return cdc.Resume(d.texts.add(d.scratch))
+	return cdc.Resume(d.texts.Add(d.scratch))
 }
 
 // flush makes the collected changes ready, as the last part of the transaction or
@@ -348,9 +349,9 @@ func (d *decoder) boundaryToken() cdc.Resume {
 func (d *decoder) flush(last bool) {
 	if d.part == 0 {
 		d.scratch = d.group.append(d.scratch[:0])
-		d.id = d.texts.add(d.scratch)
+		d.id = d.texts.Add(d.scratch)
 		d.scratch = d.group.start.append(d.scratch[:0])
-		d.place = d.texts.add(d.scratch)
+		d.place = d.texts.Add(d.scratch)
 		d.before = ""
 	}
 	t := &cdc.Transaction{
@@ -373,9 +374,9 @@ func (d *decoder) flush(last bool) {
 
 func (d *decoder) deliver(t *cdc.Transaction, bytes int) {
 	bytes += transactionBytes
-	item := delivery{transaction: t, bytes: bytes}
+	item := tailing.Delivery{Transaction: t, Bytes: bytes}
 	if t.Last && !d.group.open {
-		item.doubts, d.doubts = d.doubts, nil
+		item.Doubts, d.doubts = d.doubts, nil
 	}
 	d.ready = append(d.ready, item)
 	d.readyBytes += bytes
@@ -383,7 +384,7 @@ func (d *decoder) deliver(t *cdc.Transaction, bytes int) {
 }
 
 // take returns what is ready and its size. It is valid until the next event.
-func (d *decoder) take() (ready []delivery, bytes int) {
+func (d *decoder) take() (ready []tailing.Delivery, bytes int) {
 	ready, bytes = d.ready, d.readyBytes
 	d.ready, d.readyBytes = d.ready[:0], 0
 	return ready, bytes

@@ -324,8 +324,8 @@ func TestRecorded(t *testing.T) {
 		}
 		ready, _ := d.take()
 		for _, r := range ready {
-			b.WriteString(r.transaction.At + "\n")
-			for _, c := range r.transaction.Changes {
+			b.WriteString(r.Transaction.At + "\n")
+			for _, c := range r.Transaction.Changes {
 				b.WriteString("  " + c.Op.String())
 				for _, row := range []cdc.Row{c.Before, c.After} {
 					for i, v := range row {
@@ -398,7 +398,7 @@ func TestAbandoned(t *testing.T) {
 	}
 	ready, _ := d.take()
 	for _, r := range ready {
-		for _, c := range r.transaction.Changes {
+		for _, c := range r.Transaction.Changes {
 			// XA COMMIT and TRUNCATE have no such end.
 			if c.Op != cdc.OpTruncate && c.After[0].Text() != "5" {
 				t.Errorf("a transaction without its end came with %s", c.Op)

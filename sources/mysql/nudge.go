@@ -1,6 +1,10 @@
 package mysql
 
-import "sync"
+import (
+	"sync"
+
+	"tailstock/sources/tailing"
+)
 
 // nudge carries a wish for progress to a Tail that runs. Safe for concurrent use.
 type nudge struct {
@@ -21,7 +25,7 @@ func (n *nudge) ask() {
 	defer n.mu.Unlock()
 	switch {
 	case n.wake != nil:
-		signal(n.wake)
+		tailing.Signal(n.wake)
 	case n.running:
 		n.wanted = true
 	}
@@ -40,7 +44,7 @@ func (n *nudge) attach(wake chan<- struct{}) {
 	defer n.mu.Unlock()
 	n.wake = wake
 	if n.wanted {
-		signal(wake)
+		tailing.Signal(wake)
 	}
 }
 

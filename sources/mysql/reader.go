@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tailstock/connector/cdc"
+	"tailstock/sources/tailing"
 )
 
 // reader decodes the stream and hands transactions to the queue. Its methods but
@@ -14,7 +15,7 @@ type reader struct {
 	ctx     context.Context //nolint:containedctx // the library's goroutine takes none
 	metrics *metrics
 	decoder *decoder
-	queue   *queue
+	queue   *tailing.Queue
 	// nextTick is when progress is due.
 	nextTick time.Time
 
@@ -71,15 +72,15 @@ func (r *reader) handOver() error {
 		r.wanted = nil
 		r.decoder.flushProgress(true)
 	}
-	room := r.queue.put(r.decoder.take())
+	room := r.queue.Put(r.decoder.take())
 	r.mu.Unlock()
 	for !room {
 		select {
-		case <-r.queue.drained:
+		case <-r.queue.Drained():
 		case <-r.ctx.Done():
 			return context.Cause(r.ctx)
 		}
-		room = r.queue.room()
+		room = r.queue.Room()
 	}
 	return nil
 }
@@ -93,5 +94,5 @@ func (r *reader) arrive(to place) {
 		r.wanted = &to
 		return
 	}
-	r.queue.put([]delivery{{transaction: &cdc.Transaction{Last: true, Resume: r.token}, bytes: transactionBytes}}, transactionBytes)
+	r.queue.Put([]tailing.Delivery{{Transaction: &cdc.Transaction{Last: true, Resume: r.token}, Bytes: transactionBytes}}, transactionBytes)
 }

@@ -126,13 +126,13 @@ func (d *decoder) row(e *rowsEvent, data []byte) (c cdc.Change, rest []byte, err
 	n := len(e.bound.table.Columns)
 	switch e.op {
 	case cdc.OpInsert:
-		c.After = d.values.row(n)
+		c.After = d.values.Row(n)
 		rest, err = d.image(e.bound, e.after, data, c.After, false)
 		if err == nil && !keyed(c.Table, c.After) {
 			err = errNoKey(c.Table)
 		}
 	case cdc.OpDelete:
-		c.Before = d.values.row(n)
+		c.Before = d.values.Row(n)
 		rest, err = d.image(e.bound, e.before, data, c.Before, false)
 		if err == nil && !keyed(c.Table, c.Before) {
 			err = errNoKey(c.Table)
@@ -141,7 +141,7 @@ func (d *decoder) row(e *rowsEvent, data []byte) (c cdc.Change, rest []byte, err
 		if e.whole {
 			return d.wholeUpdate(e, data, c)
 		}
-		c.Before, c.After = d.values.row(n), d.values.row(n)
+		c.Before, c.After = d.values.Row(n), d.values.Row(n)
 		if rest, err = d.image(e.bound, e.before, data, c.Before, false); err != nil {
 			return c, nil, err
 		}
@@ -189,7 +189,7 @@ func (d *decoder) wholeUpdate(e *rowsEvent, data []byte, c cdc.Change) (cdc.Chan
 		return c, nil, err
 	}
 	d.oldKey, d.newKey = d.newKey, d.oldKey
-	c.After = d.values.row(len(c.Table.Columns))
+	c.After = d.values.Row(len(c.Table.Columns))
 	after := rest
 	if rest, err = d.image(e.bound, e.after, rest, c.After, false); err != nil {
 		return c, nil, err
@@ -199,7 +199,7 @@ func (d *decoder) wholeUpdate(e *rowsEvent, data []byte, c cdc.Change) (cdc.Chan
 	}
 	for i := range d.oldKey {
 		if !bytes.Equal(d.oldKey[i], d.newKey[i]) {
-			c.Before = d.values.row(len(c.Table.Columns))
+			c.Before = d.values.Row(len(c.Table.Columns))
 			_, err = d.image(e.bound, e.before, old, c.Before, false)
 			if err == nil && !keyed(c.Table, c.Before) {
 				err = errNoKey(c.Table)
@@ -340,5 +340,5 @@ func (d *decoder) value(f *field, value []byte) (cdc.Value, error) {
 		d.scratch, value = text[:0], text
 	}
 	d.bytes += len(value)
-	return cdc.Text(d.texts.add(value)), nil
+	return cdc.Text(d.texts.Add(value)), nil
 }

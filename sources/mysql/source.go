@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tailstock/connector/cdc"
+	"tailstock/sources/tailing"
 )
 
 // Source follows one server and reads its tables beside that. It implements the
@@ -22,7 +23,7 @@ type Source struct {
 	db        *sql.DB
 	delivered delivered
 	nudge     nudge
-	tables    tableVersions
+	tables    tailing.TableVersions
 	ring      ring
 	// reads is what chunks need.
 	reads chunkReads
@@ -100,5 +101,5 @@ func (s *Source) tableOf(w cdc.Wanted, d *description) *cdc.Table {
 	for _, k := range d.key {
 		table.Key = append(table.Key, table.Column(k))
 	}
-	return s.tables.version(table)
+	return s.tables.Version(table)
 }

@@ -8,6 +8,7 @@ import (
 
 	"tailstock/connector/cdc"
 	"tailstock/internal/failpoint"
+	"tailstock/sources/tailing"
 )
 
 // Tail delivers every transaction committed after from, in commit order, and
@@ -66,7 +67,7 @@ func (s *Source) follow(ctx context.Context, o *opened, emit cdc.EmitFunc) error
 	group, ctx := errgroup.WithContext(ctx)
 	o.lookup.ctx = ctx
 	r := &reader{
-		ctx: ctx, metrics: s.metrics, queue: newQueue(s.cfg.QueueBytes), nextTick: time.Now().Add(tickInterval),
+		ctx: ctx, metrics: s.metrics, queue: tailing.NewQueue(s.cfg.QueueBytes), nextTick: time.Now().Add(tickInterval),
 		decoder: newDecoder(s.cfg, o.from, o.binder),
 	}
 	r.decoder.full = r.handOver
@@ -86,29 +87,21 @@ func (s *Source) follow(ctx context.Context, o *opened, emit cdc.EmitFunc) error
 }
 
 // deliver calls emit with what comes out of the queue.
-func (s *Source) deliver(ctx context.Context, q *queue, emit cdc.EmitFunc) error {
-	var batch []delivery
-	for {
-		var err error
-		if batch, err = q.take(ctx, batch); err != nil {
+func (s *Source) deliver(ctx context.Context, q *tailing.Queue, emit cdc.EmitFunc) error {
+	return q.Deliver(ctx, func(d tailing.Delivery) error {
+		changes, whole := len(d.Transaction.Changes), d.Transaction.Last && !d.Transaction.Progress()
+		s.delivered.set(d.Transaction.Resume)
+		if err := emit(ctx, d.Transaction); err != nil {
 			return err
 		}
-		for i, d := range batch {
-			d.transaction.More = i < len(batch)-1
-			changes, whole := len(d.transaction.Changes), d.transaction.Last && !d.transaction.Progress()
-			s.delivered.set(d.transaction.Resume)
-			if err := emit(ctx, d.transaction); err != nil {
-				return err
-			}
-			failpoint.Hit("source.emitted")
-			if len(d.doubts) > 0 {
-				s.cascades.doubt(d.doubts)
-			}
-			q.finish(d)
-			s.metrics.changes.Add(float64(changes))
-			if whole {
-				s.metrics.transactions.Inc()
-			}
+		failpoint.Hit("source.emitted")
+		if len(d.Doubts) > 0 {
+			s.cascades.doubt(d.Doubts)
 		}
-	}
+		s.metrics.changes.Add(float64(changes))
+		if whole {
+			s.metrics.transactions.Inc()
+		}
+		return nil
+	})
 }

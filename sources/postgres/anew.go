@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tailstock/connector/cdc"
+	"tailstock/sources/tailing"
 )
 
 // openFirst prepares for a source of which nothing counts that was read. The
@@ -83,7 +84,7 @@ func (s *Source) settle(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	w := waiting{log: s.log.With("waits", "the start from a slot, which some commits precede")}
+	w := tailing.Wait{Log: s.log.With("waits", "the start from a slot, which some commits precede")}
 	for {
 		snap, err := readSnapshot(ctx, conn)
 		if err != nil {
@@ -93,7 +94,7 @@ func (s *Source) settle(ctx context.Context, conn *pgx.Conn) error {
 		if !found {
 			return nil
 		}
-		if err := w.pause(ctx, xid); err != nil {
+		if err := w.Pause(ctx, xid); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tailstock/connector/cdc"
+	"tailstock/sources/tailing"
 )
 
 // binding is what a relation of the stream means to us.
@@ -37,7 +38,7 @@ type binder struct {
 	byName map[cdc.TableName]*relation
 	bound  map[uint32]*binding
 	// tables keeps the *cdc.Table of a relation that is announced again without a difference.
-	tables *tableVersions
+	tables *tailing.TableVersions
 }
 
 // lookup asks the catalog, as it is now, for what the stream does not say. Its
@@ -49,7 +50,7 @@ type lookup interface {
 	family(typeOID uint32) (cdc.Type, error)
 }
 
-func newBinder(wanted cdc.Wanted, catalog map[uint32]*relation, lookup lookup, tables *tableVersions) *binder {
+func newBinder(wanted cdc.Wanted, catalog map[uint32]*relation, lookup lookup, tables *tailing.TableVersions) *binder {
 	b := &binder{
 		wanted: wanted,
 		lookup: lookup,
@@ -167,7 +168,7 @@ func (b *binder) describe(bound *binding) error {
 	for _, k := range r.key {
 		table.Key = append(table.Key, table.Column(k))
 	}
-	bound.table = b.tables.version(table)
+	bound.table = b.tables.Version(table)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
+	"tailstock/sources/tailing"
 )
 
 // Read reads one chunk of a captured table, in a transaction of its own on a
@@ -33,7 +34,7 @@ func (s *Source) read(ctx context.Context, m backfill.Mark, r *backfill.Request)
 	if err != nil {
 		return nil, err
 	}
-	w := waiting{log: s.log.With("waits", "a chunk of table "+r.Table.String())}
+	w := tailing.Wait{Log: s.log.With("waits", "a chunk of table "+r.Table.String())}
 	for chunk == nil {
 		var invisible uint64
 		err := s.chunks.use(ctx, func(conn *chunkConn) error {
@@ -46,7 +47,7 @@ func (s *Source) read(ctx context.Context, m backfill.Mark, r *backfill.Request)
 			return nil, err
 		}
 		if chunk == nil {
-			if err := w.pause(ctx, invisible); err != nil {
+			if err := w.Pause(ctx, invisible); err != nil {
 				return nil, err
 			}
 		}

@@ -114,7 +114,7 @@ func (s *Source) plan(ctx context.Context, conn *pgx.Conn, table cdc.TableName) 
 		return nil, err
 	}
 	plan = &chunkPlan{relation: review.relation(table), wanted: generation, made: time.Now()}
-	plan.table = s.tables.version(plan.relation.table())
+	plan.table = s.tables.Version(plan.relation.table())
 	if err := plan.readOrder(ctx, conn); err != nil {
 		return nil, err
 	}

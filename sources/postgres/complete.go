@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tailstock/connector/cdc"
+	"tailstock/sources/tailing"
 )
 
 // completeRows is how many rows one statement reads: large values are what the
@@ -70,13 +71,13 @@ func (s *Source) completeBatch(ctx context.Context, xid uint32, rows []*cdc.NetC
 	if err != nil {
 		return err
 	}
-	w := waiting{log: s.log.With("waits", "completing rows")}
+	w := tailing.Wait{Log: s.log.With("waits", "completing rows")}
 	for {
 		visible, err := s.tryComplete(ctx, xid, c)
 		if err != nil || visible {
 			return err
 		}
-		if err := w.pause(ctx, uint64(xid)); err != nil {
+		if err := w.Pause(ctx, uint64(xid)); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"tailstock/connector/cdc"
 	"tailstock/internal/failpoint"
+	"tailstock/sources/tailing"
 )
 
 // decoder turns the messages of one stream into transactions. It does no I/O
@@ -29,7 +30,7 @@ type decoder struct {
 	// progress says that emitted moved since the last token that was handed on.
 	progress bool
 	// ready are the decoded transactions to hand on, and readyBytes their size.
-	ready      []delivery
+	ready      []tailing.Delivery
 	readyBytes int
 	// crowded says that confirmation has no room for another commit for now.
 	crowded bool
@@ -47,15 +48,9 @@ type decoder struct {
 	id, at string
 	before cdc.Resume
 
-	texts   textSlab
-	values  valueSlab
+	texts   tailing.TextSlab
+	values  tailing.ValueSlab
 	scratch []byte
-}
-
-// delivery is a transaction on its way to emit, and about how much memory it takes.
-type delivery struct {
-	transaction *cdc.Transaction
-	bytes       int
 }
 
 // Memory that a transaction and a value take beside their text, in bytes.
@@ -181,9 +176,9 @@ func (d *decoder) flushProgress() {
 // if end is the end of its commit record, as an earlier part if end is zero.
 func (d *decoder) flush(end lsn) {
 	if d.part == 0 {
-		d.id = d.texts.add(strconv.AppendUint(d.scratch[:0], uint64(d.begin.xid), 10))
+		d.id = d.texts.Add(strconv.AppendUint(d.scratch[:0], uint64(d.begin.xid), 10))
 		d.scratch = appendLSN(d.scratch[:0], d.begin.commit)
-		d.at = d.texts.add(d.scratch)
+		d.at = d.texts.Add(d.scratch)
 		d.before = ""
 	}
 	t := &cdc.Transaction{
@@ -212,13 +207,13 @@ func (d *decoder) flush(end lsn) {
 
 func (d *decoder) deliver(t *cdc.Transaction, bytes int) {
 	bytes += transactionBytes
-	d.ready = append(d.ready, delivery{t, bytes})
+	d.ready = append(d.ready, tailing.Delivery{Transaction: t, Bytes: bytes})
 	d.readyBytes += bytes
 	failpoint.Hit("source.decoded")
 }
 
 // take returns what is ready and its size. It is valid until the next message.
-func (d *decoder) take() (ready []delivery, bytes int) {
+func (d *decoder) take() (ready []tailing.Delivery, bytes int) {
 	ready, bytes = d.ready, d.readyBytes
 	d.ready, d.readyBytes = d.ready[:0], 0
 	return ready, bytes
@@ -226,7 +221,7 @@ func (d *decoder) take() (ready []delivery, bytes int) {
 
 func (d *decoder) token(position lsn) cdc.Resume {
 	d.scratch = d.server.appendToken(d.scratch[:0], position)
-	return cdc.Resume(d.texts.add(d.scratch))
+	return cdc.Resume(d.texts.Add(d.scratch))
 }
 
 // add collects a change, ending a part before it if that is full.

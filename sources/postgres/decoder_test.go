@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tailstock/connector/cdc"
+	"tailstock/sources/tailing"
 )
 
 // recordedWanted is what the tests want of the recorded tables.
@@ -57,13 +58,13 @@ func testDecoder(catalog map[uint32]*relation, partRows int) *decoder {
 	from := token{1, server{"7312", 1}}
 	c := new(confirmation)
 	c.begin(from, 1, snapshot{xmin: 3, xmax: 3})
-	return newDecoder(cfg, from, newBinder(recordedWanted(), catalog, noLookup{}, new(tableVersions)), c)
+	return newDecoder(cfg, from, newBinder(recordedWanted(), catalog, noLookup{}, new(tailing.TableVersions)), c)
 }
 
-func render(transactions []delivery) string {
+func render(transactions []tailing.Delivery) string {
 	var out strings.Builder
 	for _, d := range transactions {
-		t := d.transaction
+		t := d.Transaction
 		fmt.Fprintf(&out, "transaction %s part %d last %v at %s %s resume %s\n", t.ID, t.Part, t.Last, t.At,
 			t.CommittedAt.Format("2006-01-02T15:04:05.999999Z07:00"), t.Resume)
 		for _, c := range t.Changes {
@@ -89,7 +90,7 @@ func TestDecodeRecordedMessages(t *testing.T) {
 	t.Parallel()
 	messages := recorded(t)
 	d := testDecoder(recordedCatalog(t, messages), 0)
-	var got []delivery
+	var got []tailing.Delivery
 	for i, b := range messages {
 		if err := d.message(b, 0); err != nil {
 			t.Fatalf("message %d (%q): %v", i, b[0], err)
@@ -121,7 +122,7 @@ func TestDecoderKeepsNothing(t *testing.T) {
 	messages := recorded(t)
 	decode := func(reuse bool) string {
 		d := testDecoder(recordedCatalog(t, messages), 0)
-		var got []delivery
+		var got []tailing.Delivery
 		buffer := make([]byte, 1<<20)
 		for _, b := range messages {
 			n := copy(buffer, b)
@@ -239,7 +240,7 @@ func TestPartsOfATransaction(t *testing.T) {
 	for rows := 1; rows < 5; rows++ {
 		d := testDecoder(recordedCatalog(t, messages), rows)
 		whole := testDecoder(recordedCatalog(t, messages), 0)
-		var parts, wholes []delivery
+		var parts, wholes []tailing.Delivery
 		for _, b := range messages {
 			if err := errors.Join(d.message(b, 0), whole.message(b, 0)); err != nil {
 				t.Fatal(err)
@@ -250,12 +251,12 @@ func TestPartsOfATransaction(t *testing.T) {
 			wholes = append(wholes, ready...)
 		}
 		for _, w := range wholes {
-			want := w.transaction
-			before := parts[0].transaction.Resume
+			want := w.Transaction
+			before := parts[0].Transaction.Resume
 			joined := *want
 			joined.Changes = nil
 			for n := 0; ; n++ {
-				p := parts[0].transaction
+				p := parts[0].Transaction
 				parts = parts[1:]
 				joined.Changes = append(joined.Changes, p.Changes...)
 				if p.Part != n || len(p.Changes) == 0 || len(p.Changes) > rows || p.ID != want.ID {
@@ -271,7 +272,7 @@ func TestPartsOfATransaction(t *testing.T) {
 					t.Errorf("part %d resumes at %s", n, p.Resume)
 				}
 			}
-			if diff := cmp.Diff(render([]delivery{{transaction: want}}), render([]delivery{{transaction: &joined}})); diff != "" {
+			if diff := cmp.Diff(render([]tailing.Delivery{{Transaction: want}}), render([]tailing.Delivery{{Transaction: &joined}})); diff != "" {
 				t.Errorf("parts of at most %d rows do not join to the whole:\n%s", rows, diff)
 			}
 		}
@@ -305,7 +306,7 @@ func FuzzDecoder(f *testing.F) {
 			b = b[2+n:]
 			ready, _ := d.take()
 			for _, r := range ready {
-				checkTransaction(t, r.transaction, &part)
+				checkTransaction(t, r.Transaction, &part)
 			}
 		}
 	})

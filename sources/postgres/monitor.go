@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tailstock/connector/cdc"
+	"tailstock/sources/tailing"
 )
 
 // monitor watches the server on an ordinary connection: what is visible, how
@@ -77,7 +78,7 @@ func (m *monitor) observe(ctx context.Context) error {
 	}
 	m.confirm.observe(snap)
 	m.metrics.unseen.Set(float64(m.confirm.pending()))
-	signal(m.observed)
+	tailing.Signal(m.observed)
 	return nil
 }
 

@@ -56,7 +56,7 @@ func TestCommitThatStartsWhereTheLastOneEnded(t *testing.T) {
 		t.Errorf("the commit that the token names came again:\n%s", render(ready))
 	}
 	feed(t, d, beginBytes(100, 2), insert, commitBytes(100, 110), beginBytes(110, 3), insert, commitBytes(110, 120))
-	if ready, _ := d.take(); len(ready) != 2 || ready[0].transaction.ID != "2" || ready[1].transaction.ID != "3" {
+	if ready, _ := d.take(); len(ready) != 2 || ready[0].Transaction.ID != "2" || ready[1].Transaction.ID != "3" {
 		t.Errorf("got\n%s\nwant transactions 2 and 3", render(ready))
 	}
 }
@@ -69,10 +69,10 @@ func TestKeepaliveMakesProgressBetweenTransactionsOnly(t *testing.T) {
 		if len(ready) == 0 {
 			return ""
 		}
-		if len(ready) > 1 || !ready[0].transaction.Progress() {
+		if len(ready) > 1 || !ready[0].Transaction.Progress() {
 			t.Fatalf("got\n%s\nwant progress", render(ready))
 		}
-		return ready[0].transaction.Resume
+		return ready[0].Transaction.Resume
 	}
 	d, insert := stockMessages(t, 100)
 	d.partRows = 1
@@ -86,8 +86,8 @@ func TestKeepaliveMakesProgressBetweenTransactionsOnly(t *testing.T) {
 	}
 	feed(t, d, insert, commitBytes(200, 210))
 	ready, _ := d.take()
-	if len(ready) != 2 || ready[0].transaction.Resume != (token{100, d.server}).resume() ||
-		ready[1].transaction.Resume != (token{210, d.server}).resume() {
+	if len(ready) != 2 || ready[0].Transaction.Resume != (token{100, d.server}).resume() ||
+		ready[1].Transaction.Resume != (token{210, d.server}).resume() {
 		t.Errorf("got\n%s\nwant two parts that resume at 100 and 210", render(ready))
 	}
 	if got := progress(d); got != "" {

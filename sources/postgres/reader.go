@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"tailstock/internal/failpoint"
+	"tailstock/sources/tailing"
 )
 
 // reader reads and decodes the stream, hands transactions to the queue, and
@@ -20,7 +21,7 @@ type reader struct {
 	metrics  *metrics
 	stream   *stream
 	decoder  *decoder
-	queue    *queue
+	queue    *tailing.Queue
 	confirm  *confirmation
 	observed <-chan struct{}
 
@@ -218,10 +219,10 @@ func (r *reader) data(body []byte) error {
 
 // handOver puts what is decoded into the queue, and waits while that is full.
 func (r *reader) handOver(ctx context.Context) error {
-	if room := r.queue.put(r.decoder.take()); room && !r.decoder.crowded {
+	if room := r.queue.Put(r.decoder.take()); room && !r.decoder.crowded {
 		return nil
 	}
-	for !r.queue.room() || r.confirm.pending() >= maxUnseen {
+	for !r.queue.Room() || r.confirm.pending() >= maxUnseen {
 		if err := r.wait(ctx); err != nil {
 			return err
 		}
@@ -236,7 +237,7 @@ func (r *reader) wait(ctx context.Context) error {
 	timer := time.NewTimer(time.Until(r.nextTick))
 	defer timer.Stop()
 	select {
-	case <-r.queue.drained:
+	case <-r.queue.Drained():
 		return nil
 	case <-r.observed:
 		return nil

@@ -103,14 +103,14 @@ func (d *decoder) tuple(b *binding, w *wire, kind byte) (cdc.Row, error) {
 	if n := int(w.uint16()); n != len(b.plan) && !w.bad {
 		return nil, fmt.Errorf("tuple of %d columns in a relation of %d", n, len(b.plan))
 	}
-	row := d.values.row(len(b.table.Columns))
+	row := d.values.Row(len(b.table.Columns))
 	for _, i := range b.plan {
 		switch value := w.uint8(); value {
 		case valueText:
 			text := w.take(int(w.int32()))
 			if i >= 0 {
 				d.bytes += len(text)
-				row[i] = cdc.Text(canonical(b.table.Columns[i].Type, d.texts.add(text)))
+				row[i] = cdc.Text(canonical(b.table.Columns[i].Type, d.texts.Add(text)))
 			}
 		case valueNull:
 			if i >= 0 && kind != tupleNew && !b.carried[i] {

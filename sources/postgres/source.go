@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tailstock/connector/cdc"
+	"tailstock/sources/tailing"
 )
 
 // Source follows one database and reads its tables beside that. It implements
@@ -24,7 +25,7 @@ type Source struct {
 	confirm confirmation
 	nudge   nudge
 	plans   chunkPlans
-	tables  tableVersions
+	tables  tailing.TableVersions
 	// spoilt says that the slot leads to changes that it cannot deliver.
 	spoilt atomic.Bool
 }

@@ -10,6 +10,7 @@ import (
 
 	"tailstock/connector/cdc"
 	"tailstock/internal/failpoint"
+	"tailstock/sources/tailing"
 )
 
 // Tail delivers every transaction committed after from, in commit order, and
@@ -82,7 +83,7 @@ func (s *Source) follow(ctx context.Context, o *opened, emit cdc.EmitFunc) error
 	r := &reader{
 		cfg: s.cfg, log: s.log, metrics: s.metrics, stream: stream, confirm: &s.confirm,
 		decoder: newDecoder(s.cfg, o.from, binder, &s.confirm),
-		queue:   newQueue(s.cfg.QueueBytes), observed: observed, flushed: o.confirmed,
+		queue:   tailing.NewQueue(s.cfg.QueueBytes), observed: observed, flushed: o.confirmed,
 	}
 	err = s.run(ctx, r, m, emit)
 	s.finish(ctx, r, m)
@@ -104,27 +105,19 @@ func (s *Source) run(ctx context.Context, r *reader, m *monitor, emit cdc.EmitFu
 }
 
 // deliver calls emit with what comes out of the queue.
-func (s *Source) deliver(ctx context.Context, q *queue, emit cdc.EmitFunc) error {
-	var batch []delivery
-	for {
-		var err error
-		if batch, err = q.take(ctx, batch); err != nil {
+func (s *Source) deliver(ctx context.Context, q *tailing.Queue, emit cdc.EmitFunc) error {
+	return q.Deliver(ctx, func(d tailing.Delivery) error {
+		changes, whole := len(d.Transaction.Changes), d.Transaction.Last && !d.Transaction.Progress()
+		if err := emit(ctx, d.Transaction); err != nil {
 			return err
 		}
-		for i, d := range batch {
-			d.transaction.More = i < len(batch)-1
-			changes, whole := len(d.transaction.Changes), d.transaction.Last && !d.transaction.Progress()
-			if err := emit(ctx, d.transaction); err != nil {
-				return err
-			}
-			failpoint.Hit("source.emitted")
-			q.finish(d)
-			s.metrics.changes.Add(float64(changes))
-			if whole {
-				s.metrics.transactions.Inc()
-			}
+		failpoint.Hit("source.emitted")
+		s.metrics.changes.Add(float64(changes))
+		if whole {
+			s.metrics.transactions.Inc()
 		}
-	}
+		return nil
+	})
 }
 
 // finish sends the last confirmation, as far as the server still listens, and

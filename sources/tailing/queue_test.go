@@ -1,4 +1,4 @@
-package postgres
+package tailing
 
 import (
 	"context"
@@ -14,31 +14,31 @@ import (
 func TestQueueKeepsOrderAndLimit(t *testing.T) {
 	t.Parallel()
 	const total, limit, size = 50_000, 1000, 30
-	q := newQueue(limit)
+	q := NewQueue(limit)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		for n := 0; n < total; {
-			var batch []delivery
+			var batch []Delivery
 			for range min(1+n%7, total-n) {
-				batch = append(batch, delivery{&cdc.Transaction{Part: n}, size})
+				batch = append(batch, Delivery{Transaction: &cdc.Transaction{Part: n}, Bytes: size})
 				n++
 			}
-			room := q.put(batch, size*len(batch))
+			room := q.Put(batch, size*len(batch))
 			for !room {
 				select {
 				case <-q.drained:
 				case <-ctx.Done():
 					return ctx.Err()
 				}
-				room = q.room()
+				room = q.Room()
 			}
 		}
 		return nil
 	})
 	g.Go(func() error {
-		var batch []delivery
+		var batch []Delivery
 		for n := 0; n < total; {
 			var err error
 			if batch, err = q.take(ctx, batch); err != nil {
@@ -49,7 +49,7 @@ func TestQueueKeepsOrderAndLimit(t *testing.T) {
 				return errors.New("more than the limit was taken at once")
 			}
 			for _, d := range batch {
-				if d.transaction.Part != n {
+				if d.Transaction.Part != n {
 					return errors.New("out of order")
 				}
 				n++

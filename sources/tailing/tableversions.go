@@ -1,4 +1,4 @@
-package postgres
+package tailing
 
 import (
 	"slices"
@@ -7,17 +7,17 @@ import (
 	"tailstock/connector/cdc"
 )
 
-// tableVersions makes equal descriptions of a table one *cdc.Table, whether the
+// TableVersions makes equal descriptions of a table one *cdc.Table, whether the
 // stream or a chunk brought them, and across Tails. Safe for concurrent use.
-type tableVersions struct {
+type TableVersions struct {
 	mu sync.Mutex
 	// known has the versions of each table that were seen, one for each time that
 	// its captured columns or its key were altered.
 	known map[cdc.TableName][]*cdc.Table
 }
 
-// version returns the known version of table that is the same, or table.
-func (v *tableVersions) version(table *cdc.Table) *cdc.Table {
+// Version returns the known version of table that is the same, or table.
+func (v *TableVersions) Version(table *cdc.Table) *cdc.Table {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, old := range v.known[table.Name] {

@@ -1,4 +1,4 @@
-package mysql
+package tailing
 
 import (
 	"strings"
@@ -16,11 +16,11 @@ const (
 	valueSlabItems = 256
 )
 
-// textSlab makes strings.
-type textSlab struct{ b strings.Builder }
+// TextSlab makes strings. The zero value is ready to use, by one goroutine.
+type TextSlab struct{ b strings.Builder }
 
-// add returns a string with the bytes of p.
-func (s *textSlab) add(p []byte) string {
+// Add returns a string with the bytes of p.
+func (s *TextSlab) Add(p []byte) string {
 	// What the builder has handed out stays valid: it only ever writes behind it.
 	if s.b.Cap()-s.b.Len() < len(p) {
 		s.b = strings.Builder{}
@@ -31,11 +31,11 @@ func (s *textSlab) add(p []byte) string {
 	return s.b.String()[from:]
 }
 
-// valueSlab makes rows.
-type valueSlab struct{ free []cdc.Value }
+// ValueSlab makes rows. The zero value is ready to use, by one goroutine.
+type ValueSlab struct{ free []cdc.Value }
 
-// row returns a row of n NULLs.
-func (s *valueSlab) row(n int) cdc.Row {
+// Row returns a row of n NULLs.
+func (s *ValueSlab) Row(n int) cdc.Row {
 	if len(s.free) < n {
 		s.free = make([]cdc.Value, max(n, valueSlabItems))
 	}
