@@ -12,47 +12,33 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"tailstock/connector"
 	"tailstock/connector/inventory"
 )
 
 // projectTest is a projection between a stream and a cache that the test scripts.
 type projectTest struct {
-	t      *testing.T
-	reg    *prometheus.Registry
+	looped
 	stream *levelFeed
 	cache  *placeCache
-	cancel context.CancelFunc
-	result chan error
 }
 
 func projected(t *testing.T, edit func(*projectTest), f func(*projectTest)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := &projectTest{
-			t: t, reg: prometheus.NewRegistry(), result: make(chan error, 1),
-			stream: &levelFeed{id: "levels", changed: make(chan struct{})}, cache: &placeCache{},
+			looped: inBubble(t),
+			stream: &levelFeed{id: "levels", changed: make(chan struct{})},
+			cache:  &placeCache{},
 		}
 		if edit != nil {
 			edit(p)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		p.cancel = cancel
 		project := connector.NewProject(connector.ProjectConfig{
 			Open: p.stream.open, Cache: p.cache, Metrics: connector.NewMetrics(p.reg), Log: slog.New(slog.DiscardHandler),
 		})
-		go func() { p.result <- project.Run(ctx, connector.Progress{}) }()
-		synctest.Wait()
-		f(p)
-		cancel()
-		p.end()
+		p.around(project.Run, func() { f(p) })
 	})
-}
-
-func (p *projectTest) end() error {
-	return ended(p.t, p.result)
 }
 
 func (p *projectTest) wantDid(want ...string) {

@@ -12,29 +12,25 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"tailstock/connector"
 	"tailstock/connector/inventory"
 )
 
 // relayTest is a relay between an outbox and a stream that the test scripts.
 type relayTest struct {
-	t      *testing.T
-	reg    *prometheus.Registry
+	looped
 	cfg    connector.RelayConfig
 	store  *outbox
 	levels *levelTape
-	cancel context.CancelFunc
-	result chan error
 }
 
 func relayed(t *testing.T, edit func(*relayTest), f func(*relayTest)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &relayTest{
-			t: t, reg: prometheus.NewRegistry(), result: make(chan error, 1),
-			store: &outbox{wake: make(chan struct{}, 1)}, levels: &levelTape{auto: true},
+			looped: inBubble(t),
+			store:  &outbox{wake: make(chan struct{}, 1)},
+			levels: &levelTape{auto: true},
 		}
 		place := connector.Place{Stream: "levels", Session: 5, Sequence: 40}
 		r.store.state = connector.RelayState{Session: 6, Place: place}
@@ -45,19 +41,8 @@ func relayed(t *testing.T, edit func(*relayTest), f func(*relayTest)) {
 		if edit != nil {
 			edit(r)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		r.cancel = cancel
-		relay := connector.NewRelay(r.cfg)
-		go func() { r.result <- relay.Run(ctx, connector.Progress{}) }()
-		synctest.Wait()
-		f(r)
-		cancel()
-		r.end()
+		r.around(connector.NewRelay(r.cfg).Run, func() { f(r) })
 	})
-}
-
-func (r *relayTest) end() error {
-	return ended(r.t, r.result)
 }
 
 func (r *relayTest) wantDone(want ...any) {
