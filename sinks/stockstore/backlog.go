@@ -7,10 +7,11 @@ import (
 )
 
 const (
-	// gatherMax bounds how long the outbox is let fill before a list is taken, and
+	// gatherMax bounds how long the outbox is let fill before a list is taken: well
+	// within the time after which a relay without progress counts as stuck. And
 	// gatherQuiet ends it when no batch is applied meanwhile by workers of which it is
 	// not known whether they are behind: they are in other processes.
-	gatherMax   = 30 * time.Second
+	gatherMax   = 20 * time.Second
 	gatherQuiet = 2 * time.Second
 	// freshMax bounds the outbox rows that are remembered as fresh.
 	freshMax = 1_000
