@@ -60,12 +60,11 @@ func (w *batchWriter) result(c *inventory.Commit, e *inventory.Event) *connector
 // compare compares the rows that wait. Those that differ and are to be repaired
 // are taken like those of any other commit.
 func (w *batchWriter) compare(ctx context.Context) error {
-	for rest := w.compared.rows; len(rest) > 0; {
-		n := min(len(rest), sliceRows)
-		if err := w.compareSlice(ctx, rest[:n]); err != nil {
-			return fmt.Errorf("compare rows: %w", err)
-		}
-		rest = rest[n:]
+	if len(w.compared.rows) == 0 {
+		return nil
+	}
+	if err := w.compareRows(ctx, w.compared.rows); err != nil {
+		return fmt.Errorf("compare rows: %w", err)
 	}
 	clear(w.compared.rows)
 	w.compared.rows = w.compared.rows[:0]
@@ -79,7 +78,7 @@ type heldRow struct {
 	problem     bool
 }
 
-func (w *batchWriter) compareSlice(ctx context.Context, rows []comparedRow) error {
+func (w *batchWriter) compareRows(ctx context.Context, rows []comparedRow) error {
 	held, err := w.readHeld(ctx, rows)
 	if err != nil {
 		return err

@@ -145,7 +145,10 @@ func (t *postgresTx) tryLockSource(ctx context.Context, source string, ahead *re
 }
 
 func (t *postgresTx) contributions(ctx context.Context, rows []rowChange, each func(int, *storedLeg) error) error {
-	t.queueContributions(rows, each)
+	// In slices, so that the server reads one while another is taken.
+	for from := 0; from < len(rows); from += sliceRows {
+		t.queueContributions(rows[from:min(from+sliceRows, len(rows))], func(i int, s *storedLeg) error { return each(from+i, s) })
+	}
 	return t.flush(ctx)
 }
 
