@@ -209,7 +209,19 @@ func appendContribution(b []byte, c *Contribution) []byte {
 		b = append(b, '"', ':')
 		b = q.Append(b)
 	}
-	return append(b, `}}`...)
+	b = append(b, '}')
+	if !c.Valid.IsZero() {
+		b = appendMoment(b, `,"valid_from":`, c.Valid.From)
+		b = appendMoment(b, `,"valid_until":`, c.Valid.Until)
+	}
+	return append(b, '}')
+}
+
+func appendMoment(b []byte, name string, m Moment) []byte {
+	if m.IsZero() {
+		return b
+	}
+	return strconv.AppendInt(append(b, name...), m.Milliseconds(), 10)
 }
 
 // AppendFeeds appends the body of a feeds message to b: what a run captures.

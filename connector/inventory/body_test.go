@@ -3,6 +3,7 @@ package inventory_test
 import (
 	"bytes"
 	"flag"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,6 +88,12 @@ func bodies() map[string]inventory.Message {
 		inventory.MaxQuantity - 1, 1 - inventory.MaxQuantity, 1, -500_000, 7 * inventory.One,
 	}}
 	zero := inventory.Contribution{Leg: "zero", SKU: "x", Location: "y"}
+	valid := func(from, until inventory.Moment) inventory.Contribution {
+		c := one
+		c.Valid = inventory.Validity{From: from, Until: until}
+		return c
+	}
+	start, end := inventory.MomentAt(1795500000123), inventory.MomentAt(1795586400000)
 	event := func(op cdc.Op, row cdc.RowKey, c ...inventory.Contribution) inventory.Event {
 		return inventory.Event{Op: op, Table: "wms.bin_stock", Mapping: mappingID, Row: row, Contributions: append([]inventory.Contribution{}, c...)}
 	}
@@ -121,6 +128,11 @@ func bodies() map[string]inventory.Message {
 			commit("772", problem(inventory.Rejected, "null sku\n\x01"), problem(inventory.Unresolved, ""), event(cdc.OpRead, "[45]", one)),
 			commit("0-1-7"),
 		}},
+		"validity": {Source: "wms", Commits: []inventory.Commit{commit("771",
+			event(cdc.OpInsert, "[42]", valid(start, end), valid(start, 0)), event(cdc.OpInsert, "[43]", valid(0, end)),
+			event(cdc.OpInsert, "[44]", valid(inventory.MomentAt(0), inventory.MomentAt(math.MaxInt64))),
+			event(cdc.OpInsert, "[45]", valid(inventory.MomentAt(-1), inventory.MomentAt(math.MinInt64))),
+		)}},
 		"part_first": {Source: "wms", Commits: part(0, false, event(cdc.OpInsert, "[1]", one))},
 		"part_last":  {Source: "wms", Commits: part(3, true)},
 		"feeds": {Source: "wms", Feeds: []inventory.FeedName{
@@ -338,6 +350,11 @@ func drawMessage(t *rapid.T) inventory.Message {
 		c := inventory.Contribution{Leg: text.Draw(t, "leg"), SKU: inventory.SKU(text.Draw(t, "sku")), Location: inventory.LocationID(text.Draw(t, "location"))}
 		for k := range c.Quantities {
 			c.Quantities[k] = quantity.Draw(t, "quantity")
+		}
+		for _, bound := range []*inventory.Moment{&c.Valid.From, &c.Valid.Until} {
+			if rapid.Bool().Draw(t, "bounded") {
+				*bound = inventory.MomentAt(rapid.Int64().Draw(t, "bound"))
+			}
 		}
 		return c
 	})

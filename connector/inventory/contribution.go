@@ -76,4 +76,6 @@ type Contribution struct {
 	SKU        SKU
 	Location   LocationID
 	Quantities Quantities
+	// Valid is when the contribution counts. Stores keep it at all times.
+	Valid Validity
 }

@@ -93,6 +93,8 @@ const (
 	fieldThrough
 	fieldColumn
 	fieldValues
+	fieldValidFrom
+	fieldValidUntil
 )
 
 // fieldsOfMessage are those that say what a message is: it has exactly one.
@@ -376,6 +378,12 @@ func (d *decoder) contribution(c *Contribution) {
 		case "quantities":
 			d.once(&seen, fieldQuantities)
 			d.quantities(&c.Quantities)
+		case "valid_from":
+			d.once(&seen, fieldValidFrom)
+			c.Valid.From = d.moment()
+		case "valid_until":
+			d.once(&seen, fieldValidUntil)
+			c.Valid.Until = d.moment()
 		default:
 			d.skip(0)
 		}

@@ -146,6 +146,12 @@ func badBodies() []badBody {
 		{"quantity exponent", inQuantities(`"on_hand":5e`), `want digits in the exponent`, false},
 		{"quantity kind", inQuantities(`"held":5`), `quantities.held, at byte 301: unknown kind of quantity`, true},
 		{"quantity twice", inQuantities(`"on_hand":5,"on_hand":5`), `given twice`, false},
+		{"valid text", inContribution(`{"leg":"l","sku":"s","location":"d","quantities":{},"valid_from":"2026-11-23"}`), `contributions[0].valid_from, at byte 309: want a number`, true},
+		{"valid null", inContribution(`{"leg":"l","sku":"s","location":"d","quantities":{},"valid_until":null}`), `want a number`, true},
+		{"valid fraction", inContribution(`{"leg":"l","sku":"s","location":"d","quantities":{},"valid_until":1.5}`), `valid_until, at byte 310: want milliseconds`, true},
+		{"valid beyond", inContribution(`{"leg":"l","sku":"s","location":"d","quantities":{},"valid_until":253402300800000}`), `want milliseconds since 1970`, true},
+		{"valid before", inContribution(`{"leg":"l","sku":"s","location":"d","quantities":{},"valid_from":-62135596800001}`), `want milliseconds since 1970`, true},
+		{"valid twice", inContribution(`{"leg":"l","sku":"s","location":"d","quantities":{},"valid_from":1,"valid_from":1}`), `given twice`, false},
 		{"control in string", "{\"source\":\"w\n\",\"feeds\":[]}", `source, at byte 12: control character`, false},
 		{"control behind escape", "{\"source\":\"\\t\n\",\"feeds\":[]}", `control character`, false},
 		{"string open", `{"source":"wms`, `string without an end`, false},
@@ -361,6 +367,15 @@ func referenceEvent(e object) inventory.Event {
 		for name, q := range c["quantities"].(map[string]any) {
 			kind, _ := inventory.ParseKind(name)
 			contribution.Quantities[kind] = referenceQuantity(string(q.(json.Number)))
+		}
+		for name, bound := range map[string]*inventory.Moment{"valid_from": &contribution.Valid.From, "valid_until": &contribution.Valid.Until} {
+			if n, ok := c[name].(json.Number); ok {
+				ms, err := n.Int64()
+				if err != nil {
+					panic(err)
+				}
+				*bound = inventory.MomentAt(ms)
+			}
 		}
 		event.Contributions = append(event.Contributions, contribution)
 	}

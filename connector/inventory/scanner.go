@@ -310,6 +310,21 @@ func (p *scanner) counter() uint64 {
 	return n
 }
 
+// moment reads a bound of a validity.
+func (p *scanner) moment() Moment {
+	start := p.number()
+	if p.err != nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(p.s[start:p.i], 10, 64)
+	if err != nil || n < minMilliseconds || n > maxMilliseconds {
+		p.i = start
+		p.fail("want milliseconds since 1970, of the years 1 to 9999")
+		return 0
+	}
+	return MomentAt(n)
+}
+
 // quantity reads a number whose magnitude is below limit millionths.
 func (p *scanner) quantity(limit Quantity) Quantity {
 	start := p.number()
