@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"time"
+
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 	"tailstock/connector/lookup"
@@ -28,6 +30,8 @@ type builder struct {
 	// rows is set for a condition on rows of a lookup, whose columns are found in it.
 	rows  *lookup.Table
 	kinds map[*node]kind
+	// zone is that of dates and times without one.
+	zone *time.Location
 }
 
 // column compiles the value of a column.

@@ -131,6 +131,7 @@ type canonicalMapping struct {
 	Lookups     []canonicalLookup `json:"lookups,omitempty"`
 	Maps        []canonicalMap    `json:"maps,omitempty"`
 	Partno      *canonicalPartno  `json:"partno,omitempty"`
+	TimeZone    string            `json:"time_zone,omitempty"`
 }
 
 type canonicalRule struct {
@@ -143,6 +144,8 @@ type canonicalRule struct {
 	Unavailable string `json:"unavailable,omitempty"`
 	SafetyStock string `json:"safety_stock,omitempty"`
 	Incoming    string `json:"incoming,omitempty"`
+	ValidFrom   string `json:"valid_from,omitempty"`
+	ValidUntil  string `json:"valid_until,omitempty"`
 }
 
 // kinds returns the quantities in the order of their kinds.
@@ -154,7 +157,10 @@ func (m *Mapping) marshal() []byte {
 	out := canonicalMapping{Language: language, Table: m.table.String()}
 	for i := range m.rules {
 		r := &m.rules[i]
-		c := canonicalRule{Leg: r.leg, When: r.when.canonical(), SKU: r.sku.canonical(), Location: r.location.canonical()}
+		c := canonicalRule{
+			Leg: r.leg, When: r.when.canonical(), SKU: r.sku.canonical(), Location: r.location.canonical(),
+			ValidFrom: r.from.canonical(), ValidUntil: r.until.canonical(),
+		}
 		for k, text := range c.kinds() {
 			*text = r.kinds[k].canonical()
 		}
@@ -207,6 +213,7 @@ func Parse(canonical []byte) (*Mapping, error) {
 		rule := Rule{
 			Leg: Value{Text: r.Leg}, When: Value{Text: r.When},
 			SKU: Value{Text: r.SKU}, Location: Value{Text: r.Location},
+			ValidFrom: Value{Text: r.ValidFrom}, ValidUntil: Value{Text: r.ValidUntil},
 		}
 		for k, text := range r.kinds() {
 			rule.Quantities[k].Text = *text

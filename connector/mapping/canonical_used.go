@@ -34,10 +34,18 @@ type canonicalPartno struct {
 	Brands  [][2]string `json:"brands,omitempty"`
 }
 
-// use notes what the rules name of v.
-func (m *Mapping) use(v *Vocabulary) {
+// use notes what the rules name of v. It fails if v has no sound time zone and a rule needs one.
+func (m *Mapping) use(v *Vocabulary) (err error) {
 	if v == nil {
-		return
+		v = new(Vocabulary)
+	}
+	if slices.ContainsFunc(m.rules, func(r rule) bool { return r.from != nil || r.until != nil }) {
+		if v.TimeZone.Text != utc {
+			m.used.TimeZone.Text = v.TimeZone.Text
+		}
+		if m.zone, err = loadZone(v.TimeZone.Text); err != nil {
+			return err
+		}
 	}
 	lookups, maps := make(map[*Lookup]bool), make(map[*Map]bool)
 	var visit func(n *node)
@@ -65,10 +73,12 @@ func (m *Mapping) use(v *Vocabulary) {
 	m.used.Partno = v.Partno
 	slices.SortFunc(m.used.Lookups, func(a, b Lookup) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(m.used.Maps, func(a, b Map) int { return strings.Compare(a.Name, b.Name) })
+	return nil
 }
 
 // marshalUsed adds what m uses of its vocabulary to out.
 func (m *Mapping) marshalUsed(out *canonicalMapping) {
+	out.TimeZone = m.used.TimeZone.Text
 	for i := range m.used.Lookups {
 		l := &m.used.Lookups[i]
 		c := canonicalLookup{
@@ -115,7 +125,7 @@ func sortedText(s string) string {
 
 // vocabulary is what c says of one.
 func (c *canonicalMapping) vocabulary() (*Vocabulary, error) {
-	v := new(Vocabulary)
+	v := &Vocabulary{TimeZone: Value{Text: c.TimeZone}}
 	for _, l := range c.Lookups {
 		missing := MissingWaits
 		if l.Missing != "" {

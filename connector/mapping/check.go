@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"strings"
+	"time"
 
 	"tailstock/connector/cdc"
 )
@@ -169,6 +170,35 @@ func (c *checker) want(n *node, wanted kind) *fault {
 		return notTooClose(n)
 	case k != wanted && k != kindAny:
 		return faultAt(n.at, "is %s where %s is wanted%s", k, wanted, c.conversion(n, k, wanted))
+	}
+	return nil
+}
+
+// wantMoment wants a date or time, or a text that may hold one.
+func (c *checker) wantMoment(n *node) *fault {
+	k, f := c.kindOf(n)
+	switch {
+	case f != nil:
+		return f
+	case k == kindNumber:
+		spelled := n.spelled()
+		if spelled[0] == '(' {
+			spelled = spelled[1 : len(spelled)-1] // the call has parentheses of its own
+		}
+		return faultAt(n.at, "is a number where a date or time is wanted; write unix(%s) if it counts seconds since 1970, "+
+			"or text(%s) if it is a date such as 20261127", spelled, spelled)
+	case k == kindBool:
+		return faultAt(n.at, "is true or false where a date or time is wanted")
+	case n.op == opText:
+		if _, f := parseMoment(n.text, time.UTC, ""); f != nil {
+			return faultAt(n.at, "%s; dates are written like '2026-11-27'", f.reason)
+		}
+	case c.table != nil && (n.op == opColumn || n.op == opLookup || n.op == opNearest):
+		switch is := c.typeOf(n); is {
+		case cdc.TypeTime, cdc.TypeUUID, cdc.TypeBytes, cdc.TypeJSON:
+			return faultAt(n.at, "is %s where a date or time is wanted", is)
+		default:
+		}
 	}
 	return nil
 }

@@ -137,6 +137,7 @@ type documentedSpec struct {
 	Constants   map[string]string
 	Partno      struct{ Brands map[string]string }
 	Location    string
+	TimeZone    string `yaml:"time_zone"`
 }
 
 func (s *documentedSpec) vocabulary() *mapping.Vocabulary {
@@ -163,6 +164,7 @@ func (s *documentedSpec) vocabulary() *mapping.Vocabulary {
 	if s.Location != "" {
 		v.Location = written(s.Location)
 	}
+	v.TimeZone = written(s.TimeZone)
 	return v
 }
 
@@ -194,12 +196,25 @@ func told(out []inventory.Contribution, problem *inventory.Problem, want string)
 		if c.Leg != mapping.DefaultLeg {
 			name = c.Leg + ": "
 		}
-		parts = append(parts, fmt.Sprintf("%s%s at %s: %s", name, c.SKU, c.Location, strings.Join(quantities, ", ")))
+		parts = append(parts, fmt.Sprintf("%s%s at %s: %s%s", name, c.SKU, c.Location, strings.Join(quantities, ", "), toldValidity(c.Valid)))
 	}
 	if parts == nil {
 		return "nothing"
 	}
 	return strings.Join(parts, "; ")
+}
+
+// toldValidity is when a contribution counts, in UTC.
+func toldValidity(v inventory.Validity) string {
+	const layout = "2006-01-02 15:04:05.999Z"
+	told := ""
+	if !v.From.IsZero() {
+		told += ", from " + v.From.Time().Format(layout)
+	}
+	if !v.Until.IsZero() {
+		told += ", until " + v.Until.Time().Format(layout)
+	}
+	return told
 }
 
 // Every mapping of the document compiles, and gives for its rows what the document says.

@@ -24,6 +24,10 @@ func setField(t *testing.T, r *mapping.Rule, name string, v mapping.Value) {
 		r.SKU = v
 	case "location":
 		r.Location = v
+	case "valid_from":
+		r.ValidFrom = v
+	case "valid_until":
+		r.ValidUntil = v
 	default:
 		kind, ok := inventory.ParseKind(name)
 		if !ok {

@@ -30,6 +30,7 @@ var functions = [...]function{ //nolint:gochecknoglobals // a constant table
 	{name: "abs", usage: "abs(number)", least: 1, most: 1, params: []kind{kindNumber}, result: kindNumber, number: buildAbs},
 	{name: "ceil", usage: "ceil(number)", least: 1, most: 1, params: []kind{kindNumber}, result: kindNumber, number: rounder(up)},
 	{name: "coalesce", usage: "coalesce(a, b, ...)", least: 2},
+	{name: "day_after", usage: "day_after(date)", least: 1, most: 1, params: []kind{kindText}, result: kindText, text: buildDayAfter},
 	{
 		name: "extract", usage: "extract(text, 'pattern', group)", least: 3, most: 3, constantFrom: 2,
 		params: []kind{kindText, kindText, kindNumber}, result: kindText, check: checkExtract, text: buildExtract,
@@ -60,6 +61,7 @@ var functions = [...]function{ //nolint:gochecknoglobals // a constant table
 		text: func(b *builder, n *node) textFunc { return b.asText(n.args[0]) },
 	},
 	{name: "trim", usage: "trim(text)", least: 1, most: 1, params: []kind{kindText}, result: kindText, text: changer(strings.TrimSpace)},
+	{name: "unix", usage: "unix(seconds)", least: 1, most: 1, params: []kind{kindNumber}, result: kindText, text: buildUnix},
 	{name: "upper", usage: "upper(text)", least: 1, most: 1, params: []kind{kindText}, result: kindText, text: changer(strings.ToUpper)},
 }
 

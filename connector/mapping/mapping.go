@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
@@ -12,10 +13,12 @@ import (
 // Names of the parts of a rule, as configuration and problems spell them. The
 // kinds of quantity have their own.
 const (
-	fieldLeg      = "leg"
-	fieldWhen     = "when"
-	fieldSKU      = "sku"
-	fieldLocation = "location"
+	fieldLeg        = "leg"
+	fieldWhen       = "when"
+	fieldSKU        = "sku"
+	fieldLocation   = "location"
+	fieldValidFrom  = "valid_from"
+	fieldValidUntil = "valid_until"
 )
 
 // DefaultLeg is the name of a rule that has none.
@@ -34,6 +37,8 @@ type Mapping struct {
 	// used is what the rules name of the vocabulary.
 	used       Vocabulary
 	usesPartno bool
+	// zone is the time zone of dates and times without one, if a rule has any.
+	zone       *time.Location
 	references []Reference
 	canonical  []byte
 	id         inventory.MappingID
@@ -47,6 +52,8 @@ type rule struct {
 	sku      *expression
 	location *expression
 	kinds    [inventory.Kinds]*expression // nil: zero
+	from     *expression                  // nil: always did
+	until    *expression                  // nil: always will
 }
 
 // expression is one expression with the place that it came from.
@@ -75,7 +82,10 @@ func compile(table cdc.TableName, spec Spec, limit int) (*Mapping, error) {
 			m.columns = e.root.columns(m.columns, seen)
 		}
 	}
-	m.use(spec.Vocabulary)
+	if err := m.use(spec.Vocabulary); err != nil {
+		c.report(spec.Place, "time_zone", "%v", err)
+		return nil, c.errs
+	}
 	m.references = m.findReferences()
 	m.canonical = m.marshal()
 	sum := sha256.Sum256(m.canonical)
@@ -101,7 +111,8 @@ func (m *Mapping) Columns() []string { return m.columns }
 // expressions returns those that the rule has, in the order of evaluation.
 func (r *rule) expressions() []*expression {
 	var out []*expression
-	for _, e := range append([]*expression{r.when, r.sku, r.location}, r.kinds[:]...) {
+	list := append([]*expression{r.when, r.sku, r.location}, r.kinds[:]...)
+	for _, e := range append(list, r.from, r.until) {
 		if e != nil {
 			out = append(out, e)
 		}
@@ -184,6 +195,8 @@ func (c *compiler) rule(r *Rule, out *rule) {
 		contributes = contributes || !r.Quantities[k].absent()
 		out.kinds[k] = c.expression(out, inventory.Kind(k).String(), &r.Quantities[k])
 	}
+	out.from = c.expression(out, fieldValidFrom, &r.ValidFrom)
+	out.until = c.expression(out, fieldValidUntil, &r.ValidUntil)
 	if !contributes {
 		c.report(r.Place, out.path, "contributes nothing: give it on_hand, committed, unavailable, safety_stock or incoming")
 	}
@@ -224,6 +237,8 @@ func (e *expression) check(c *checker) *fault {
 			return faultAt(e.root.at, "is a number where text is wanted%s", c.conversion(e.root, k, kindText))
 		}
 		return f
+	case fieldValidFrom, fieldValidUntil:
+		return c.wantMoment(e.root)
 	default:
 		return c.want(e.root, kindNumber)
 	}
@@ -238,7 +253,7 @@ func (m *Mapping) Bind(t *cdc.Table, lookups *Lookups) (*Program, error) {
 	p := &Program{rules: make([]boundRule, len(m.rules))}
 	for i := range m.rules {
 		r := &m.rules[i]
-		b := builder{table: t, lookups: lookups, kinds: make(map[*node]kind)}
+		b := builder{table: t, lookups: lookups, kinds: make(map[*node]kind), zone: m.zone}
 		sound := true
 		for _, e := range r.expressions() {
 			if f := e.check(&checker{table: t, lookups: lookups, kinds: b.kinds}); f != nil {

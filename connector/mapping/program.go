@@ -23,6 +23,8 @@ type boundRule struct {
 	sku      textFunc
 	location textFunc
 	kinds    [inventory.Kinds]numberFunc // nil: zero
+	from     momentFunc                  // nil: always did
+	until    momentFunc                  // nil: always will
 }
 
 // Map appends what row contributes to out: one contribution for each rule that
@@ -80,6 +82,16 @@ func (r *boundRule) contribute(in input, c *inventory.Contribution) *inventory.P
 		}
 		if c.Quantities[k], f = quantity(in, evaluate); f != nil {
 			return r.problem(inventory.Kind(k).String(), r.source.kinds[k], in.row, f)
+		}
+	}
+	if r.from != nil {
+		if c.Valid.From, f = r.from(in); f != nil {
+			return r.problem(fieldValidFrom, r.source.from, in.row, f)
+		}
+	}
+	if r.until != nil {
+		if c.Valid.Until, f = r.until(in); f != nil {
+			return r.problem(fieldValidUntil, r.source.until, in.row, f)
 		}
 	}
 	return nil
@@ -180,6 +192,12 @@ func (b *builder) rule(r *rule) boundRule {
 		if e != nil {
 			out.kinds[k] = b.quantity(e.root)
 		}
+	}
+	if r.from != nil {
+		out.from = b.moment(r.from.root, negativeInfinity)
+	}
+	if r.until != nil {
+		out.until = b.moment(r.until.root, infinity)
 	}
 	return out
 }

@@ -33,6 +33,9 @@ type Rule struct {
 	Location Value
 	// Quantities holds an expression for each kind. One at least is required; the others are zero.
 	Quantities [inventory.Kinds]Value
+	// ValidFrom and ValidUntil are the dates or times between which the contribution
+	// counts. Without one it has no such bound.
+	ValidFrom, ValidUntil Value
 }
 
 // Value is a text out of a configuration file.

@@ -19,6 +19,9 @@ type Vocabulary struct {
 	Partno    PartnoRules
 	// Location is the location of rules that have none of their own.
 	Location Value
+	// TimeZone is the name of the zone of dates and times that have none, out of the
+	// IANA database. Defaults to UTC.
+	TimeZone Value
 }
 
 // Lookup is a reference table: its rows are found by their key, as in
@@ -141,6 +144,9 @@ func (v *Vocabulary) Check(file string) Errors {
 		}
 	}
 	c.partno(&v.Partno)
+	if _, err := loadZone(v.TimeZone.Text); err != nil {
+		c.report(v.TimeZone.Place, "time_zone", "%v", err)
+	}
 	return c.errs
 }
 

@@ -286,5 +286,10 @@ func rule(spec *mapping.Spec) shape {
 		about := fmt.Sprintf("Expression for the quantity %s. One kind of quantity at least is required.", strings.ReplaceAll(name, "_", " "))
 		o.members = append(o.members, member{name, about, &expression{&r.Quantities[k], anExpression}})
 	}
+	o.members = append(
+		o.members,
+		member{"valid_from", "Expression for the date or time from which on the contribution counts. Defaults to always.", &expression{&r.ValidFrom, anExpression}},
+		member{"valid_until", "Expression for the date or time from which on it does not count any more. Defaults to never.", &expression{&r.ValidUntil, anExpression}},
+	)
 	return o
 }

@@ -16,6 +16,7 @@ func (d *decoder) vocabulary(v *mapping.Vocabulary) []member {
 		{"constants", "Values that expressions name, as in const.company. A value in quotes is text.", constants(v)},
 		{"partno", "How the function partno brings part numbers into the form by which they are compared.", partno(v)},
 		{"location", "Expression for the location of rules that have none of their own.", &expression{&v.Location, anExpression}},
+		{"time_zone", "The time zone of dates and times that have none, for valid_from and valid_until: a name of the IANA database, as Europe/Amsterdam. Defaults to UTC.", &expression{&v.TimeZone, "a time zone"}},
 	}
 }
 
