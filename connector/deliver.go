@@ -73,8 +73,9 @@ func (e *jumpError) Error() string {
 // something fails. It returns nil only when ctx ended.
 func (d *Deliver) Run(ctx context.Context, progress Progress) error {
 	var jumped, hole inventory.Position // behind which the log jumps: met once, met twice
+	e := &elapser{d: d}
 	for {
-		err := d.once(ctx, progress, hole)
+		err := d.once(ctx, progress, hole, e)
 		hole = inventory.Position{}
 		var jump *jumpError
 		switch {
@@ -90,8 +91,8 @@ func (d *Deliver) Run(ctx context.Context, progress Progress) error {
 			d.cfg.Metrics.seeks.WithLabelValues(d.cfg.Source).Inc()
 		case errors.Is(err, ErrNoLog):
 			progress.Beat() // nothing to read is a state, not a failure
-			if err := sleep(ctx, absentPoll); err != nil {
-				return nil //nolint:nilerr // ctx ended
+			if err := e.sleep(ctx, absentPoll); err != nil {
+				return err
 			}
 		default:
 			return err
@@ -107,7 +108,7 @@ type fetched struct {
 
 // once reads and applies until something ends it. What lies between the store and
 // hole, if that is not zero, is lost.
-func (d *Deliver) once(ctx context.Context, progress Progress, hole inventory.Position) error {
+func (d *Deliver) once(ctx context.Context, progress Progress, hole inventory.Position, e *elapser) error {
 	reader, err := d.cfg.Open(ctx)
 	if err != nil {
 		return fmt.Errorf("open log of source %s: %w", d.cfg.Source, err)
@@ -127,7 +128,7 @@ func (d *Deliver) once(ctx context.Context, progress Progress, hole inventory.Po
 	ahead := make(chan fetched, fetchAhead)
 	g.Go(func() error { return d.fetch(gctx, reader, ahead) })
 	g.Go(func() error {
-		a := &applier{d: d, place: place, progress: progress, feeds: state.Feeds}
+		a := &applier{d: d, place: place, progress: progress, feeds: state.Feeds, elapser: e}
 		return a.run(gctx, ahead)
 	})
 	return g.Wait()
@@ -204,6 +205,7 @@ type applier struct {
 	place    logPlace
 	progress Progress
 	feeds    []FeedReport
+	elapser  *elapser
 
 	// buffer holds messages not applied yet: whole ones, then the parts of a
 	// commit whose last part has not come. whole counts the leading messages that
@@ -222,10 +224,17 @@ type applier struct {
 }
 
 func (a *applier) run(ctx context.Context, in <-chan fetched) error {
-	for {
+	due := time.NewTimer(a.elapser.wait())
+	defer due.Stop()
+	for ; ; due.Reset(a.elapser.wait()) {
 		var f fetched
 		select {
 		case f = <-in:
+		case <-due.C:
+			if err := a.elapser.elapse(ctx); err != nil {
+				return err
+			}
+			continue
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -313,6 +322,7 @@ func (a *applier) apply(ctx context.Context) error {
 	}
 	a.d.cfg.Metrics.applied(b, applied)
 	a.d.compared(ctx, b, applied.Compared)
+	a.elapser.note(applied.Due)
 	a.place.stored = b.Position
 	a.sequence = last.Sequence
 	if applied.Feeds != nil {

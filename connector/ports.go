@@ -280,6 +280,23 @@ type Store interface {
 	// and what was being loaded is dropped. It fails with ErrFenced, changing
 	// nothing, if the store does not hold r.Expect of r.ExpectLog. It returns the feeds.
 	Rebase(ctx context.Context, r Rebase) ([]FeedReport, error)
+	// Elapse counts what has begun to count since and leaves out what has ended, for
+	// contributions of source that have a validity: levels and outbox, in one durable
+	// transaction of a bounded size, the earliest first. It needs nothing to be
+	// remembered, and a repeat changes nothing more. It may fail with an error that a
+	// retry may cure.
+	Elapse(ctx context.Context, source string) (Elapsed, error)
+}
+
+// Elapsed says what the passing of time changed in a store.
+type Elapsed struct {
+	// Contributions counts those that began or ended to count.
+	Contributions int
+	// Cells counts changed cells of feeds that count.
+	Cells int
+	// Next is the moment from which on there is more to do, zero if there is none. It
+	// may have passed already.
+	Next inventory.Moment
 }
 
 // Rebase is a jump of a store over a stretch of a log that is lost to it.
@@ -301,6 +318,9 @@ type Applied struct {
 	Cells int
 	// Feeds are the feeds afterwards, nil if the batch changed none.
 	Feeds []FeedReport
+	// Due is the earliest moment at which a contribution that the batch wrote begins or
+	// ends to count, zero if none does.
+	Due inventory.Moment
 	// Compared is what rows of verifications came to, one entry for each of their tables.
 	Compared []Comparison
 }

@@ -168,6 +168,11 @@ func (r memRow) onHand() (sum inventory.Quantity) {
 	return sum
 }
 
+// Elapse implements connector.Store: no row has a validity.
+func (s *memStore) Elapse(context.Context, string) (connector.Elapsed, error) {
+	return connector.Elapsed{}, nil
+}
+
 // Rebase implements connector.Store.
 func (s *memStore) Rebase(_ context.Context, r connector.Rebase) ([]connector.FeedReport, error) {
 	s.mu.Lock()

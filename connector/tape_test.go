@@ -149,6 +149,12 @@ type tapeStore struct {
 	silent  bool
 	// feeds are those that the next apply says that it left.
 	feeds []connector.FeedReport
+	// dues are the moments at which something is due, elapsedAt those at which it was
+	// done, and newDue, if not nil, comes with the next apply. elapses counts calls.
+	dues, elapsedAt []time.Time
+	newDue          *time.Time
+	elapses         int
+	elapseFails     error
 }
 
 func (s *tapeStore) ID() string { return "store" }
@@ -178,7 +184,32 @@ func (s *tapeStore) Apply(_ context.Context, b connector.Batch) (connector.Appli
 	if s.feeds != nil {
 		s.state.Feeds = s.feeds
 	}
-	return connector.Applied{Contributions: 2, Cells: 1, Feeds: s.feeds}, nil
+	applied := connector.Applied{Contributions: 2, Cells: 1, Feeds: s.feeds}
+	if s.newDue != nil {
+		s.dues = append([]time.Time{*s.newDue}, s.dues...)
+		applied.Due, s.newDue = inventory.MomentOf(*s.newDue), nil
+	}
+	return applied, nil
+}
+
+// Elapse does one of dues at a time, all of which stand in order.
+func (s *tapeStore) Elapse(context.Context, string) (connector.Elapsed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.elapses++
+	if s.elapseFails != nil {
+		return connector.Elapsed{}, s.elapseFails
+	}
+	var out connector.Elapsed
+	if len(s.dues) > 0 && !time.Now().Before(s.dues[0]) {
+		s.dues = s.dues[1:]
+		s.elapsedAt = append(s.elapsedAt, time.Now())
+		out.Contributions = 1
+	}
+	if len(s.dues) > 0 {
+		out.Next = inventory.MomentOf(s.dues[0])
+	}
+	return out, nil
 }
 
 // Rebase leaves every feed stale.

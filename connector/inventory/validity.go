@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -33,6 +34,9 @@ func (m Moment) Milliseconds() int64 { return int64(m) ^ math.MinInt64 }
 
 // Time returns m in UTC. It means nothing for the zero Moment.
 func (m Moment) Time() time.Time { return time.UnixMilli(m.Milliseconds()).UTC() }
+
+// Compare returns -1, 0 or +1 as m is before o, o or after it. Neither is the zero Moment.
+func (m Moment) Compare(o Moment) int { return cmp.Compare(m.Milliseconds(), o.Milliseconds()) }
 
 // Validity is the time in which a contribution counts: from From on until before
 // Until. The zero Validity is all time. With an Until that is not after From it is

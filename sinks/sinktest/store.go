@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"tailstock/connector"
 )
@@ -27,6 +28,8 @@ type StoreDatabase interface {
 	// Open opens the store, as another process would: several may be open at
 	// once. The test closes it.
 	Open(t testing.TB) StockStore
+	// SetClock makes now the clock of the stores that are opened from now on.
+	SetClock(now func() time.Time)
 	// DB gives access to the tables and views, which have the same names and
 	// columns in every dialect. It stays open until the test ends.
 	DB(t testing.TB) *sql.DB
@@ -94,6 +97,14 @@ func Store(t *testing.T, create func(t testing.TB) StoreDatabase) {
 		"RelayLateCommit":     testRelayLateCommit,
 		"RelayWake":           testRelayWake,
 		"Sweep":               testSweep,
+		"Validity":            testValidity,
+		"ValidityMissed":      testValidityMissed,
+		"ValidityChanged":     testValidityChanged,
+		"ValidityOfProblems":  testValidityOfProblems,
+		"ValidityMeets":       testValidityMeets,
+		"ValidityLoads":       testValidityLoads,
+		"ValidityCompared":    testValidityCompared,
+		"ValidityMany":        testValidityMany,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

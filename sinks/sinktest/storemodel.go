@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,6 +23,8 @@ type storeModel struct {
 	feeds map[string][]*modelFeed // by source
 	// touched are the cells that ever had a contribution that counted: the levels to publish.
 	touched map[inventory.Cell]bool
+	// now is up to when time has passed.
+	now inventory.Moment
 }
 
 type modelFeed struct {
@@ -36,7 +39,7 @@ func (f *modelFeed) counted() bool { return f.state != connector.FeedLoading }
 
 // newStoreModel returns the model of an empty store.
 func newStoreModel(s connector.Store) *storeModel {
-	return &storeModel{store: s.ID(), feeds: make(map[string][]*modelFeed), touched: make(map[inventory.Cell]bool)}
+	return &storeModel{store: s.ID(), feeds: make(map[string][]*modelFeed), touched: make(map[inventory.Cell]bool), now: inventory.MomentOf(startTime())}
 }
 
 // open takes the beginning of a log.
@@ -124,7 +127,7 @@ func (m *storeModel) event(source string, load inventory.Position, e *inventory.
 	}
 }
 
-// levels returns the cells that have contributions, and marks them as touched.
+// levels returns the cells that have contributions which count, and marks them as touched.
 func (m *storeModel) levels() map[inventory.Cell]inventory.Quantities {
 	out := make(map[inventory.Cell]inventory.Quantities)
 	for _, feeds := range m.feeds {
@@ -134,6 +137,9 @@ func (m *storeModel) levels() map[inventory.Cell]inventory.Quantities {
 			}
 			for _, contributions := range f.rows {
 				for _, c := range contributions {
+					if counts, _ := c.Valid.At(m.now); !counts {
+						continue
+					}
 					at := inventory.Cell{SKU: c.SKU, Location: c.Location}
 					out[at] = out[at].Plus(c.Quantities)
 					m.touched[at] = true
@@ -147,20 +153,20 @@ func (m *storeModel) levels() map[inventory.Cell]inventory.Quantities {
 // Rows of the store as the model writes them.
 const (
 	modelContributions = `select f.source, f.table_name, f.state, c.row_key, c.leg, c.sku, c.location,
-		c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming
+		c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming, c.valid_from, c.valid_until, c.due
 		from contribution c join feed f on f.id = c.feed and f.state <> 'dropped'`
 	modelProblems = `select f.source, f.table_name, f.state, p.row_key, p.kind, p.reason
 		from problem p join feed f on f.id = p.feed and f.state <> 'dropped'`
 	modelFeeds  = `select source, table_name, mapping, state from feed where state <> 'dropped'`
 	modelLevels = `select sku, location, on_hand, committed, unavailable, safety_stock, incoming from stock_level`
-	// drifted finds cells that are not the sum of their feed's contributions,
-	// dropped feeds that are being swept aside.
+	// drifted finds cells that are not the sum of their feed's contributions that
+	// count, dropped feeds that are being swept aside.
 	drifted = `select c.sku, c.location, c.feed, c.on_hand, c.contributions from cell c
 		join feed f on f.id = c.feed and f.state <> 'dropped'
 		where c.on_hand <> coalesce((select sum(x.on_hand) from contribution x
-				where x.feed = c.feed and x.sku = c.sku and x.location = c.location), 0)
+				where x.feed = c.feed and x.sku = c.sku and x.location = c.location and x.due is not distinct from x.valid_until), 0)
 		or c.contributions <> (select count(*) from contribution x
-				where x.feed = c.feed and x.sku = c.sku and x.location = c.location)`
+				where x.feed = c.feed and x.sku = c.sku and x.location = c.location and x.due is not distinct from x.valid_until)`
 )
 
 // compare fails the test unless the store holds what the model says.
@@ -183,8 +189,10 @@ func (m *storeModel) compare(t testing.TB, d StoreDatabase) {
 			for row, contributions := range f.rows {
 				for _, c := range contributions {
 					q := c.Quantities
+					_, due := c.Valid.At(m.now)
 					add(modelContributions, source, f.Table, f.state, row, c.Leg, c.SKU, c.Location,
-						int64(q[0]), int64(q[1]), int64(q[2]), int64(q[3]), int64(q[4]))
+						int64(q[0]), int64(q[1]), int64(q[2]), int64(q[3]), int64(q[4]),
+						momentText(c.Valid.From), momentText(c.Valid.Until), momentText(due))
 				}
 			}
 		}
@@ -204,6 +212,14 @@ func (m *storeModel) compare(t testing.TB, d StoreDatabase) {
 		}
 	}
 	wantTable(t, d, "cells that are not the sum of their contributions", drifted)
+}
+
+// momentText is a moment as a column shows it.
+func momentText(m inventory.Moment) string {
+	if m.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(m.Milliseconds(), 10)
 }
 
 // comparePublished fails the test unless the last levels published are the model's.

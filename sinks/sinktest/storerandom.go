@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -19,8 +20,9 @@ func testRandom(t *testing.T, create func(testing.TB) StoreDatabase) {
 	rapid.Check(t, func(rt *rapid.T) {
 		d := create(t)
 		t := rapidTB{t, rt}
+		clock := newStoreClock(d)
 		w := &randomWorld{
-			t: t, d: d, store: d.Open(t), logs: []*storeLog{newStoreLog("wms"), newStoreLog("erp")},
+			t: t, d: d, clock: clock, store: d.Open(t), logs: []*storeLog{newStoreLog("wms"), newStoreLog("erp")},
 			loads: make(map[*storeLog]connector.LogMessage),
 		}
 		defer func() { _ = w.store.Close() }()
@@ -42,6 +44,7 @@ func testRandom(t *testing.T, create func(testing.TB) StoreDatabase) {
 			"restart":    w.restart,
 			"sweep":      w.sweep,
 			"rebuild":    w.rebuild,
+			"pass":       w.pass,
 		})
 		w.relay.publish(t)
 		w.model.comparePublished(t, w.relay)
@@ -74,6 +77,7 @@ type randomWorld struct {
 	relay *storeRelay
 	model *storeModel
 	logs  []*storeLog
+	clock *storeClock
 	last  []inventory.Event
 	// loads are the messages that began the last load of each log.
 	loads map[*storeLog]connector.LogMessage
@@ -134,6 +138,23 @@ func (w *randomWorld) message(rt *rapid.T, log *storeLog) connector.LogMessage {
 		w.last = m.Commits[0].Events
 		return m
 	}
+}
+
+// pass lets time pass, at times while the store is closed or before something is
+// applied, and then has the store notice.
+func (w *randomWorld) pass(rt *rapid.T) {
+	w.clock.pass(time.Duration(rapid.IntRange(1, 4).Draw(rt, "seconds")) * time.Second)
+	w.model.now = w.clock.moment()
+	if rapid.IntRange(0, 3).Draw(rt, "closed") == 0 {
+		w.restart(rt)
+	}
+	if rapid.Bool().Draw(rt, "late") {
+		w.apply(rt)
+	}
+	for _, log := range w.logs {
+		elapseAll(w.t, w.store, log.source)
+	}
+	w.model.levels()
 }
 
 func (w *randomWorld) redeliver(rt *rapid.T) {
@@ -212,6 +233,11 @@ func randomContribution(rt *rapid.T, leg int) inventory.Contribution {
 	for k := range c.Quantities {
 		c.Quantities[k] = rapid.SampledFrom([]inventory.Quantity{0, 0, 1, -1, inventory.One, 12_500_000, -3 * inventory.One}).Draw(rt, "quantity")
 	}
+	for _, bound := range []*inventory.Moment{&c.Valid.From, &c.Valid.Until} {
+		if rapid.IntRange(0, 3).Draw(rt, "bounded") == 0 {
+			*bound = inventory.MomentOf(startTime().Add(time.Duration(rapid.IntRange(-1, 20).Draw(rt, "bound")) * time.Second))
+		}
+	}
 	return c
 }
 
@@ -272,11 +298,12 @@ func testConcurrentSources(t *testing.T, create func(testing.TB) StoreDatabase) 
 	settled(t, d)
 }
 
-// testCrashWhileApplying crashes the database while batches are applied and
-// levels published. Afterwards the store is exactly at one of the positions, at
+// testCrashWhileApplying crashes the database while batches are applied, time passes
+// and levels are published. Afterwards the store is exactly at one of the positions, at
 // or behind which nothing that was acknowledged is missing.
 func testCrashWhileApplying(t *testing.T, create func(testing.TB) StoreDatabase) {
 	d := create(t)
+	clock := newStoreClock(d)
 	log := newStoreLog("wms")
 	var messages []connector.LogMessage
 	stream := newStoreRelay(t, open(t, d), false)
@@ -284,7 +311,7 @@ func testCrashWhileApplying(t *testing.T, create func(testing.TB) StoreDatabase)
 		s := d.Open(t)
 		stream.store = s
 		stream.begin(t, false)
-		acknowledged := applyUntilCrash(t, d, s, log, stream, &messages)
+		acknowledged := applyUntilCrash(t, d, s, log, clock, stream, &messages)
 		_ = s.Close() // its connections are gone
 
 		s = open(t, d)
@@ -295,7 +322,9 @@ func testCrashWhileApplying(t *testing.T, create func(testing.TB) StoreDatabase)
 		if state.Position.Before(acknowledged) {
 			t.Fatalf("round %d: the store is at %s, it had acknowledged %s", round, state.Position, acknowledged)
 		}
+		elapseAll(t, s, log.source)
 		model := newStoreModel(s)
+		model.now = clock.moment()
 		model.open(log)
 		for i := range messages {
 			if messages[i].Position.Compare(state.Position) <= 0 {
@@ -322,7 +351,7 @@ func testCrashWhileApplying(t *testing.T, create func(testing.TB) StoreDatabase)
 
 // applyUntilCrash applies and publishes until the database has crashed and the
 // store fails, and returns the last position that was acknowledged.
-func applyUntilCrash(t *testing.T, d StoreDatabase, s StockStore, log *storeLog, stream *storeRelay,
+func applyUntilCrash(t *testing.T, d StoreDatabase, s StockStore, log *storeLog, clock *storeClock, stream *storeRelay,
 	messages *[]connector.LogMessage,
 ) inventory.Position {
 	t.Helper()
@@ -337,8 +366,14 @@ func applyUntilCrash(t *testing.T, d StoreDatabase, s StockStore, log *storeLog,
 	for n := 0; ; n++ {
 		events := make([]inventory.Event, 30)
 		for j := range events {
-			events[j] = event((n+j)%50, onHand(fmt.Sprintf("S%d", j%7), "L", int64(n*j)))
+			c := onHand(fmt.Sprintf("S%d", j%7), "L", int64(n*j))
+			if j%3 == 0 {
+				c.Valid.From = inventory.MomentOf(clock.now().Add(time.Duration(j%5) * time.Second))
+				c.Valid.Until = inventory.MomentOf(clock.now().Add(time.Duration(j%5+n%4) * time.Second))
+			}
+			events[j] = event((n+j)%50, c)
 		}
+		clock.pass(time.Second)
 		if n%11 == 10 {
 			events[0] = truncate()
 		}
@@ -359,6 +394,9 @@ func applyUntilCrash(t *testing.T, d StoreDatabase, s StockStore, log *storeLog,
 		case exact := <-crashed:
 			return acknowledged(exact)
 		default:
+		}
+		if _, err := s.Elapse(t.Context(), log.source); err != nil && n < 15 {
+			t.Fatalf("before the crash: %v", err)
 		}
 		if p, err := s.Pending(t.Context(), stream.session); err == nil && p.Done != nil {
 			for _, l := range p.Levels {

@@ -71,7 +71,7 @@ func (s *Store) applyBatch(ctx context.Context, tx transaction, b connector.Batc
 	if err := checkFence(locked, b); err != nil {
 		return nil, err
 	}
-	w := &batchWriter{tx: tx, limit: limit, ahead: ahead, censuses: &s.censuses, book: &feedBook{
+	w := &batchWriter{tx: tx, limit: limit, ahead: ahead, censuses: &s.censuses, now: inventory.MomentOf(s.now()), book: &feedBook{
 		tx: tx, store: s.id, source: b.Source, feeds: locked.feeds,
 		memory: s.loads.get(b.Source, locked.logID, locked.position),
 	}}

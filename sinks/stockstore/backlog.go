@@ -40,6 +40,16 @@ func (b *backlog) note(source string, more bool, rows []int64) {
 	}
 }
 
+// noteFresh keeps outbox rows that no batch of a source made, unless its own worker is
+// behind: what was read of its log is not in them.
+func (b *backlog) noteFresh(source string, rows []int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.sources[source] && len(b.fresh)+len(rows) <= freshMax && b.behind() {
+		b.fresh = append(b.fresh, rows...)
+	}
+}
+
 // behind reports whether a worker of this process is. mu must be held.
 func (b *backlog) behind() bool {
 	for _, more := range b.sources {

@@ -173,8 +173,8 @@ func (p *skuPage) drifts(ctx context.Context, r reader, source string) ([]CellDr
 	return found, err
 }
 
-// selectDrifts sums up, for each cell of source $1, what it holds and what its
-// contributions say, and returns those where that differs.
+// selectDrifts sums up, for each cell of source $1, what it holds and what those of its
+// contributions say that count, and returns those where that differs.
 const selectDrifts = `with sums as (
 		select sku, location, feed, sum(hn) hn, sum(sn) sn,
 			sum(h0) h0, sum(h1) h1, sum(h2) h2, sum(h3) h3, sum(h4) h4,
@@ -185,7 +185,7 @@ const selectDrifts = `with sums as (
 			from cell where sku > $2 and (sku <= $3 or $4)
 			union all
 			select sku, location, feed, 0, 0, 0, 0, 0, 0, 1, on_hand, committed, unavailable, safety_stock, incoming
-			from contribution where sku > $2 and (sku <= $3 or $4)
+			from contribution where sku > $2 and (sku <= $3 or $4) and due is not distinct from valid_until
 		) both_sides
 		group by sku, location, feed
 	)

@@ -55,12 +55,14 @@ func (t *sqliteTx) manyContributions(ctx context.Context, rows []rowChange, each
 		var s storedLeg
 		q := &s.Quantities
 		err := scan(&i, &s.Leg, (*string)(&s.SKU), (*string)(&s.Location),
-			(*int64)(&q[0]), (*int64)(&q[1]), (*int64)(&q[2]), (*int64)(&q[3]), (*int64)(&q[4]))
+			(*int64)(&q[0]), (*int64)(&q[1]), (*int64)(&q[2]), (*int64)(&q[3]), (*int64)(&q[4]),
+			(*momentColumn)(&s.Valid.From), (*momentColumn)(&s.Valid.Until), (*momentColumn)(&s.due))
 		if err != nil {
 			return err
 		}
 		return each(i, &s)
-	}, `select j.key, c.leg, c.sku, c.location, c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming
+	}, `select j.key, c.leg, c.sku, c.location, c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming,
+			c.valid_from, c.valid_until, c.due
 		from json_each($2) j cross join contribution c
 		where c.feed = $1 and c.row_key = j.value`, rows[0].feed, string(text))
 }

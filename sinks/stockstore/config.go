@@ -34,6 +34,8 @@ type Config struct {
 	// Existing opens only a store that is there with this program's schema:
 	// nothing is made or migrated. For commands beside the daemon.
 	Existing bool
+	// Now is the clock by which contributions begin and end to count. Defaults to time.Now.
+	Now func() time.Time
 	// Worker names this process in source_state, for people. May be empty.
 	Worker string
 }
@@ -48,6 +50,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.BusyTimeout == 0 {
 		c.BusyTimeout = BusyTimeoutDefault
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	return c
 }

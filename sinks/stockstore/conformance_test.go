@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
 
@@ -50,6 +51,7 @@ type sqliteDatabase struct {
 	dir     string
 	crashes int
 	dbs     map[string]*sql.DB
+	now     func() time.Time
 }
 
 func newSQLite(t testing.TB) sinktest.StoreDatabase {
@@ -63,8 +65,10 @@ func (d *sqliteDatabase) path() string {
 func (d *sqliteDatabase) config() stockstore.Config {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return stockstore.Config{SQLite: d.path()}
+	return stockstore.Config{SQLite: d.path(), Now: d.now}
 }
+
+func (d *sqliteDatabase) SetClock(now func() time.Time) { d.now = now }
 
 func (d *sqliteDatabase) Open(t testing.TB) sinktest.StockStore { return openStore(t, d.config()) }
 
@@ -116,6 +120,7 @@ func copyFile(from, to string) error {
 type postgresDatabase struct {
 	dsn    string
 	server *privateserver.Postgres
+	now    func() time.Time
 
 	mu sync.Mutex
 	db *sql.DB
@@ -131,8 +136,10 @@ func newPrivatePostgres(t testing.TB) *postgresDatabase {
 }
 
 func (d *postgresDatabase) Open(t testing.TB) sinktest.StockStore {
-	return openStore(t, stockstore.Config{Postgres: d.dsn, PoolSize: 4})
+	return openStore(t, stockstore.Config{Postgres: d.dsn, PoolSize: 4, Now: d.now})
 }
+
+func (d *postgresDatabase) SetClock(now func() time.Time) { d.now = now }
 
 func (d *postgresDatabase) DB(t testing.TB) *sql.DB {
 	d.mu.Lock()

@@ -80,6 +80,8 @@ type transaction interface {
 	problems(ctx context.Context, rows []rowChange, each func(i int, p inventory.Problem) error) error
 	// changeContributions writes c, of which it keeps nothing but the contributions.
 	changeContributions(ctx context.Context, c *contributionChanges, causes []cause) error
+	// setDue writes when it changes next whether contributions count, by their keys.
+	setDue(ctx context.Context, writes []contributionWrite) error
 	// addToCells adds to cells, making those that are missing.
 	addToCells(ctx context.Context, deltas []cellDelta, causes []cause, now int64) error
 	// addNewCells makes cells, none of which is there.
@@ -112,23 +114,38 @@ type rowRef struct {
 // storedLeg is a stored contribution.
 type storedLeg struct {
 	inventory.Contribution
+	// due is when it changes next whether the contribution counts, zero for never.
+	due inventory.Moment
 	// place is where the row is, for the dialect that asked for it.
 	place uint64
 }
 
-// contributionChanges are the rows of contribution to write. Updates leave SKU
-// and location as they are, moves do not: most changes are of quantities alone,
-// and then no index needs to be touched.
+// counts reports whether the contribution is in its cell.
+func (s *storedLeg) counts() bool { return s.Valid.Counts(s.due) }
+
+// contributionChanges are the rows of contribution to write. Updates leave SKU,
+// location and validity as they are, moves leave the validity: most changes are of
+// quantities alone, and then no index needs to be touched. Few contributions have a
+// validity. What is written of one stands in the lists timedInserts and timedMoves,
+// so that the others know nothing of it.
 type contributionChanges struct {
 	inserts, updates, moves, deletes []contributionWrite
+	timedInserts, timedMoves         []contributionWrite
 }
 
-func (c *contributionChanges) len() int {
-	return len(c.inserts) + len(c.updates) + len(c.moves) + len(c.deletes)
+func (c *contributionChanges) lists() [6]*[]contributionWrite {
+	return [...]*[]contributionWrite{&c.inserts, &c.updates, &c.moves, &c.deletes, &c.timedInserts, &c.timedMoves}
+}
+
+func (c *contributionChanges) len() (n int) {
+	for _, list := range c.lists() {
+		n += len(*list)
+	}
+	return n
 }
 
 func (c *contributionChanges) reset() {
-	for _, list := range []*[]contributionWrite{&c.inserts, &c.updates, &c.moves, &c.deletes} {
+	for _, list := range c.lists() {
 		clear(*list)
 		*list = (*list)[:0]
 	}
@@ -141,6 +158,8 @@ type contributionWrite struct {
 	*inventory.Contribution
 	place uint64
 	cause int32
+	// due counts in timedInserts, timedMoves and for setDue.
+	due inventory.Moment
 }
 
 // outboxPage is what a page of outbox rows gave.

@@ -16,7 +16,8 @@ type Explanation struct {
 	// Levels are the SKU's cells, by location, those that are gone included.
 	// Versions belong to the levels stream and are zero.
 	Levels []inventory.Level
-	// Contributions add up to Levels, but for those of feeds that do not count.
+	// Contributions add up to Levels, but for those of feeds that do not count and
+	// those whose time has not come or is over.
 	// They are in the order of source, table, row and leg.
 	Contributions []ExplainedContribution
 }
@@ -24,6 +25,8 @@ type Explanation struct {
 // ExplainedContribution is one contribution, and where it comes from.
 type ExplainedContribution struct {
 	inventory.Contribution
+	// Counts says whether it is in the level now, by its validity.
+	Counts  bool
 	Source  string
 	Table   string
 	Mapping inventory.MappingID
@@ -99,7 +102,7 @@ func readContributions(ctx context.Context, r reader, sku inventory.SKU) ([]Expl
 		return err
 	}, `select f.source, f.table_name, f.mapping, f.state, c.row_key, c.leg, c.sku, c.location,
 			c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming,
-			c.run, c.number, c.transaction_id, c.committed_at,
+			c.run, c.number, c.transaction_id, c.committed_at, c.valid_from, c.valid_until, c.due,
 			coalesce(p.kind, ''), coalesce(p.rule, ''), coalesce(p.reason, ''),
 			coalesce(p.run, 0), coalesce(p.number, 0), coalesce(p.transaction_id, ''), coalesce(p.committed_at, 0)
 		from contribution c
@@ -114,13 +117,16 @@ func scanExplained(scan scanFunc) (ExplainedContribution, error) {
 	var c ExplainedContribution
 	var p ExplainedProblem
 	var committedAt, problemAt int64
+	var due inventory.Moment
 	q := &c.Quantities
 	err := scan(&c.Source, &c.Table, (*string)(&c.Mapping), (*string)(&c.Feed), (*string)(&c.Row), &c.Leg,
 		(*string)(&c.SKU), (*string)(&c.Location),
 		(*int64)(&q[0]), (*int64)(&q[1]), (*int64)(&q[2]), (*int64)(&q[3]), (*int64)(&q[4]),
 		&c.Position.Run, &c.Position.Number, &c.Transaction, &committedAt,
+		(*momentColumn)(&c.Valid.From), (*momentColumn)(&c.Valid.Until), (*momentColumn)(&due),
 		(*string)(&p.Kind), &p.Rule, &p.Reason, &p.Position.Run, &p.Position.Number, &p.Transaction, &problemAt)
 	c.CommittedAt = fromMicros(committedAt)
+	c.Counts = c.Valid.Counts(due)
 	if p.Kind != "" {
 		p.CommittedAt = fromMicros(problemAt)
 		c.Problem = &p

@@ -215,22 +215,25 @@ func (b *feedBook) walk(ctx context.Context, old, f *feed) error {
 // takeOver copies contributions of old to f and adds them to f's cells.
 func (b *feedBook) takeOver(ctx context.Context, old, f *feed) error {
 	_, err := b.tx.exec(ctx, `insert into contribution (feed, row_key, leg, sku, location,
-			on_hand, committed, unavailable, safety_stock, incoming, run, number, committed_at, transaction_id)
+			on_hand, committed, unavailable, safety_stock, incoming, run, number, committed_at, transaction_id,
+			valid_from, valid_until, due)
 		select $2, c.row_key, c.leg, c.sku, c.location,
-			c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming, c.run, c.number, c.committed_at, c.transaction_id
+			c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming, c.run, c.number, c.committed_at, c.transaction_id,
+			c.valid_from, c.valid_until, c.due
 		from contribution c join problem p on p.feed = $2 and p.row_key = c.row_key
 		where c.feed = $1 and not exists (select 1 from contribution x where x.feed = $2 and x.row_key = c.row_key)`, old.id, f.id)
 	if err != nil {
 		return err
 	}
 	// The cells of f are made anew where such rows contribute: what a cell sums is
-	// what its contributions say, whoever wrote them.
+	// what its contributions say, whoever wrote them. One to which none counts yet
+	// was nothing before either.
 	_, err = b.tx.exec(ctx, `insert into cell (sku, location, feed, contributions,
 			on_hand, committed, unavailable, safety_stock, incoming, updated_at, committed_at, transaction_id)
 		select c.sku, c.location, $1, count(*), sum(c.on_hand), sum(c.committed), sum(c.unavailable), sum(c.safety_stock), sum(c.incoming),
 			$2, max(c.committed_at), max(c.transaction_id)
 		from contribution c
-		where c.feed = $1 and (c.sku, c.location) in (
+		where c.feed = $1 and c.due is not distinct from c.valid_until and (c.sku, c.location) in (
 			select t.sku, t.location from contribution t join problem p on p.feed = $1 and p.row_key = t.row_key where t.feed = $1)
 		group by c.sku, c.location
 		on conflict (sku, location, feed) do update set contributions = excluded.contributions,

@@ -28,6 +28,8 @@ type batchWriter struct {
 	// compared are rows that wait to be compared with what is written.
 	compared comparison
 	censuses *censuses
+	// now is when the batch is applied, by which it is judged what counts.
+	now inventory.Moment
 }
 
 // errLimit ends a trial that has written as many rows as it may.
@@ -155,7 +157,7 @@ func (w *batchWriter) flush(ctx context.Context) error {
 
 // rows writes what a fold says: contributions, cells, problems, outbox.
 func (w *batchWriter) rows(ctx context.Context, f *fold) error {
-	r := &replacement{tx: w.tx, causes: f.causes, deltas: newDeltas(len(f.rows)), ahead: w.ahead, memory: w.book.memory}
+	r := &replacement{tx: w.tx, causes: f.causes, deltas: newDeltas(len(f.rows)), ahead: w.ahead, memory: w.book.memory, now: w.now}
 	w.ahead = nil // what is written from here on was not there yet
 	if err := r.apply(ctx, f.rows); err != nil {
 		return fmt.Errorf("replace contributions: %w", err)
@@ -168,6 +170,9 @@ func (w *batchWriter) rows(ctx context.Context, f *fold) error {
 		return err
 	}
 	w.applied.Contributions += r.written
+	if !r.due.IsZero() && (w.applied.Due.IsZero() || r.due.Compare(w.applied.Due) < 0) {
+		w.applied.Due = r.due
+	}
 	return nil
 }
 

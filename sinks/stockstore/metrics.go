@@ -13,6 +13,7 @@ type metrics struct {
 	batches, events, contributions, cells *prometheus.CounterVec
 	applySeconds, eventRate, latency      *prometheus.HistogramVec
 	swept                                 prometheus.Counter
+	elapses                               *prometheus.CounterVec
 }
 
 // newMetrics returns metrics registered with reg, or unregistered ones if reg is nil.
@@ -28,12 +29,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			prometheus.ExponentialBucketsRange(100, 1e6, 25)),
 		latency: histograms("store_latency_seconds", "Time from a source commit to its durable application.",
 			prometheus.ExponentialBucketsRange(1e-4, 100, 61)),
+		elapses: counters("store_elapsed_total", "Contributions that began or ended to count by the clock."),
 		swept: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "store_swept_rows_total", Help: "Rows of dropped feeds deleted.",
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.batches, m.events, m.contributions, m.cells, m.applySeconds, m.eventRate, m.latency, m.swept)
+		reg.MustRegister(m.batches, m.events, m.contributions, m.cells, m.applySeconds, m.eventRate, m.latency, m.swept, m.elapses)
 	}
 	return m
 }
@@ -47,6 +49,12 @@ func counters(name, help string) *prometheus.CounterVec {
 func histograms(name, help string, buckets []float64) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(
 		prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, []string{"source"})
+}
+
+// elapsed counts what the passing of time changed.
+func (m *metrics) elapsed(source string, e connector.Elapsed) {
+	m.elapses.WithLabelValues(source).Add(float64(e.Contributions))
+	m.cells.WithLabelValues(source).Add(float64(e.Cells))
 }
 
 // applied counts a batch that took d.

@@ -7,7 +7,7 @@ import (
 )
 
 // schemaVersion is the newest migration, and the schema that this program works with.
-const schemaVersion = 1
+const schemaVersion = 2
 
 //go:embed migrations
 var migrations embed.FS

@@ -61,23 +61,33 @@ func (c *copyRows) send(ctx context.Context, t *postgresTx, n int, table string)
 func (t *postgresTx) copyContributions(ctx context.Context, writes []contributionWrite, causes []cause) error {
 	rows := newCopyRows(len(writes), 240)
 	for i := range writes {
-		w, c := &writes[i], &causes[writes[i].cause]
-		rows.row(14)
-		rows.int32(w.feed)
-		rows.text(string(w.row))
-		rows.text(w.Leg)
-		rows.text(string(w.SKU))
-		rows.text(string(w.Location))
-		for _, q := range w.Quantities {
-			rows.int64(int64(q))
-		}
-		rows.int64(int64(c.position.Run))    //nolint:gosec // 15 digits
-		rows.int64(int64(c.position.Number)) //nolint:gosec // 12 digits
-		rows.int64(c.commit.CommittedAt.UnixMicro())
-		rows.text(c.commit.Transaction)
+		rows.contribution(&writes[i], &causes[writes[i].cause], contributionFields)
 	}
-	return rows.send(ctx, t, len(writes), `contribution (feed, row_key, leg, sku, location,
-		on_hand, committed, unavailable, safety_stock, incoming, run, number, committed_at, transaction_id)`)
+	return rows.send(ctx, t, len(writes), `contribution (`+contributionColumns+`)`)
+}
+
+// contributionColumns are the contributionFields columns that every contribution has.
+const (
+	contributionColumns = `feed, row_key, leg, sku, location,
+		on_hand, committed, unavailable, safety_stock, incoming, run, number, committed_at, transaction_id`
+	contributionFields = 14
+)
+
+// contribution begins a row of so many fields with contributionColumns.
+func (c *copyRows) contribution(w *contributionWrite, by *cause, fields uint16) {
+	c.row(fields)
+	c.int32(w.feed)
+	c.text(string(w.row))
+	c.text(w.Leg)
+	c.text(string(w.SKU))
+	c.text(string(w.Location))
+	for _, q := range w.Quantities {
+		c.int64(int64(q))
+	}
+	c.int64(int64(by.position.Run))    //nolint:gosec // 15 digits
+	c.int64(int64(by.position.Number)) //nolint:gosec // 12 digits
+	c.int64(by.commit.CommittedAt.UnixMicro())
+	c.text(by.commit.Transaction)
 }
 
 // addNewCells makes cells that the table does not have.

@@ -161,7 +161,7 @@ func (t *postgresTx) readAhead(ctx context.Context, ahead *readAhead) error {
 func (t *postgresTx) queueContributions(rows []rowChange, each func(int, *storedLeg) error) {
 	feeds, keys := refArrays(rows)
 	t.queue(`select u.i, c.ctid, c.leg, c.sku, c.location,
-			c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming
+			c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming, c.valid_from, c.valid_until, c.due
 		from unnest($1::integer[], $2::text[]) with ordinality u(feed, row_key, i)
 		join contribution c on c.feed = u.feed and c.row_key = u.row_key`, feeds, keys).
 		Query(func(rows pgx.Rows) error {
@@ -182,6 +182,11 @@ func decodeLeg(v [][]byte) (int, storedLeg) {
 	leg.Leg, leg.SKU, leg.Location = string(v[2]), inventory.SKU(v[3]), inventory.LocationID(v[4])
 	for k := range leg.Quantities {
 		leg.Quantities[k] = inventory.Quantity(binaryInt64(v[5+k]))
+	}
+	for i, m := range [...]*inventory.Moment{&leg.Valid.From, &leg.Valid.Until, &leg.due} {
+		if b := v[5+inventory.Kinds+i]; b != nil {
+			*m = inventory.MomentAt(binaryInt64(b))
+		}
 	}
 	return int(binaryInt64(v[0])) - 1, leg
 }

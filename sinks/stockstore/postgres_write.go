@@ -88,6 +88,9 @@ func (t *postgresTx) changeContributions(ctx context.Context, c *contributionCha
 			a.quantities[0], a.quantities[1], a.quantities[2], a.quantities[3], a.quantities[4],
 			a.runs, a.numbers, a.commitAt, a.transactions)
 	}
+	if err := t.changeTimed(ctx, c, causes); err != nil {
+		return err
+	}
 	if len(c.inserts) >= copyLeast {
 		return t.copyContributions(ctx, c.inserts, causes)
 	}

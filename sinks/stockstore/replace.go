@@ -19,6 +19,9 @@ type replacement struct {
 	changes contributionChanges
 	written int
 	memory  *loadMemory
+	now     inventory.Moment
+	// due is the earliest due moment of what was written, zero if there is none.
+	due inventory.Moment
 	// ahead may have what is stored of the first slice.
 	ahead *readAhead
 	// seen says of each contribution of the slice whether the store has its leg;
@@ -116,23 +119,48 @@ func (r *replacement) compare(row *rowChange, first int, s *storedLeg) error {
 		if *c == s.Contribution {
 			return nil
 		}
-		write := contributionWrite{row.rowRef, c, s.place, row.goodCause}
-		if c.SKU == s.SKU && c.Location == s.Location {
-			r.changes.updates = append(r.changes.updates, write)
-			return r.deltas.add(row.feed, c, c.Quantities.Minus(s.Quantities), 0, row.goodCause)
-		}
-		r.changes.moves = append(r.changes.moves, write)
-		if err := r.withdraw(row, s); err != nil {
-			return err
-		}
-		return r.deltas.add(row.feed, c, c.Quantities, 1, row.goodCause)
+		return r.change(row, c, s)
 	}
 	gone := s.Contribution
-	r.changes.deletes = append(r.changes.deletes, contributionWrite{row.rowRef, &gone, s.place, row.goodCause})
+	r.changes.deletes = append(r.changes.deletes, contributionWrite{rowRef: row.rowRef, Contribution: &gone, place: s.place, cause: row.goodCause})
 	return r.withdraw(row, s)
 }
 
+// change puts c in the place of s, which differs.
+func (r *replacement) change(row *rowChange, c *inventory.Contribution, s *storedLeg) error {
+	write := contributionWrite{rowRef: row.rowRef, Contribution: c, place: s.place, cause: row.goodCause}
+	if c.SKU == s.SKU && c.Location == s.Location && c.Valid == s.Valid {
+		r.changes.updates = append(r.changes.updates, write)
+		if !s.counts() {
+			return nil
+		}
+		return r.deltas.add(row.feed, c, c.Quantities.Minus(s.Quantities), 0, row.goodCause)
+	}
+	counts := true
+	if c.Valid.IsZero() && s.Valid.IsZero() {
+		r.changes.moves = append(r.changes.moves, write)
+	} else {
+		counts, write.due = c.Valid.At(r.now)
+		r.noteDue(write.due)
+		r.changes.timedMoves = append(r.changes.timedMoves, write)
+	}
+	if err := r.withdraw(row, s); err != nil || !counts {
+		return err
+	}
+	return r.deltas.add(row.feed, c, c.Quantities, 1, row.goodCause)
+}
+
+func (r *replacement) noteDue(due inventory.Moment) {
+	if !due.IsZero() && (r.due.IsZero() || due.Compare(r.due) < 0) {
+		r.due = due
+	}
+}
+
+// withdraw takes s out of its cell, if it is in it.
 func (r *replacement) withdraw(row *rowChange, s *storedLeg) error {
+	if !s.counts() {
+		return nil
+	}
 	return r.deltas.add(row.feed, &s.Contribution, inventory.Quantities{}.Minus(s.Quantities), -1, row.goodCause)
 }
 
@@ -143,7 +171,17 @@ func (r *replacement) insertUnseen(row *rowChange, first int) error {
 			continue
 		}
 		c := &row.good.Contributions[j]
-		r.changes.inserts = append(r.changes.inserts, contributionWrite{row.rowRef, c, 0, row.goodCause})
+		write := contributionWrite{rowRef: row.rowRef, Contribution: c, cause: row.goodCause}
+		if c.Valid.IsZero() {
+			r.changes.inserts = append(r.changes.inserts, write)
+		} else {
+			var counts bool
+			counts, write.due = c.Valid.At(r.now)
+			r.noteDue(write.due)
+			if r.changes.timedInserts = append(r.changes.timedInserts, write); !counts {
+				continue
+			}
+		}
 		if err := r.deltas.add(row.feed, c, c.Quantities, 1, row.goodCause); err != nil {
 			return err
 		}

@@ -61,12 +61,13 @@ func (t *sqliteTx) contributions(ctx context.Context, rows []rowChange, each fun
 		err := t.query(ctx, func(scan scanFunc) error {
 			q := &s.Quantities
 			err := scan(&s.Leg, (*string)(&s.SKU), (*string)(&s.Location),
-				(*int64)(&q[0]), (*int64)(&q[1]), (*int64)(&q[2]), (*int64)(&q[3]), (*int64)(&q[4]))
+				(*int64)(&q[0]), (*int64)(&q[1]), (*int64)(&q[2]), (*int64)(&q[3]), (*int64)(&q[4]),
+				(*momentColumn)(&s.Valid.From), (*momentColumn)(&s.Valid.Until), (*momentColumn)(&s.due))
 			if err != nil {
 				return err
 			}
 			return each(i, &s)
-		}, `select leg, sku, location, on_hand, committed, unavailable, safety_stock, incoming
+		}, `select leg, sku, location, on_hand, committed, unavailable, safety_stock, incoming, valid_from, valid_until, due
 			from contribution where feed = $1 and row_key = $2`, rows[i].feed, string(rows[i].row))
 		if err != nil {
 			return err
@@ -103,6 +104,9 @@ func (t *sqliteTx) changeContributions(ctx context.Context, c *contributionChang
 		}
 	}
 	if err := t.writeContributions(ctx, moveContribution, c.moves, causes); err != nil {
+		return err
+	}
+	if err := t.changeTimed(ctx, c, causes); err != nil {
 		return err
 	}
 	return t.writeContributions(ctx, insertContribution, c.inserts, causes)

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -24,6 +25,7 @@ type Store struct {
 	metrics *metrics
 	id      string
 	worker  string
+	now     func() time.Time
 	// sender tells the notifications of this process from those of others.
 	sender string
 
@@ -65,7 +67,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 		return nil, err
 	}
 	s := &Store{
-		db: db, log: log, worker: cfg.Worker, sender: newID(),
+		db: db, log: log, worker: cfg.Worker, now: cfg.Now, sender: newID(),
 		wake: make(chan struct{}, 1), notify: make(chan struct{}, 1),
 	}
 	if err := s.readID(ctx); err != nil {
