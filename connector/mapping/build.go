@@ -32,6 +32,8 @@ type builder struct {
 	kinds map[*node]kind
 	// zone is that of dates and times without one.
 	zone *time.Location
+	// locations, if not nil, are those that a rule may contribute to.
+	locations map[string]bool
 }
 
 // column compiles the value of a column.

@@ -132,6 +132,7 @@ type canonicalMapping struct {
 	Maps        []canonicalMap    `json:"maps,omitempty"`
 	Partno      *canonicalPartno  `json:"partno,omitempty"`
 	TimeZone    string            `json:"time_zone,omitempty"`
+	Locations   []string          `json:"locations,omitempty"`
 }
 
 type canonicalRule struct {

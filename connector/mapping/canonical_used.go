@@ -47,6 +47,7 @@ func (m *Mapping) use(v *Vocabulary) (err error) {
 			return err
 		}
 	}
+	m.useLocations(v)
 	lookups, maps := make(map[*Lookup]bool), make(map[*Map]bool)
 	var visit func(n *node)
 	visit = func(n *node) {
@@ -79,6 +80,9 @@ func (m *Mapping) use(v *Vocabulary) (err error) {
 // marshalUsed adds what m uses of its vocabulary to out.
 func (m *Mapping) marshalUsed(out *canonicalMapping) {
 	out.TimeZone = m.used.TimeZone.Text
+	for _, l := range m.used.Locations {
+		out.Locations = append(out.Locations, l.Text)
+	}
 	for i := range m.used.Lookups {
 		l := &m.used.Lookups[i]
 		c := canonicalLookup{
@@ -126,6 +130,9 @@ func sortedText(s string) string {
 // vocabulary is what c says of one.
 func (c *canonicalMapping) vocabulary() (*Vocabulary, error) {
 	v := &Vocabulary{TimeZone: Value{Text: c.TimeZone}}
+	for _, l := range c.Locations {
+		v.Locations = append(v.Locations, Value{Text: l})
+	}
 	for _, l := range c.Lookups {
 		missing := MissingWaits
 		if l.Missing != "" {

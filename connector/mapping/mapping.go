@@ -38,7 +38,9 @@ type Mapping struct {
 	used       Vocabulary
 	usesPartno bool
 	// zone is the time zone of dates and times without one, if a rule has any.
-	zone       *time.Location
+	zone *time.Location
+	// locations are those that the rules may contribute to, nil if nothing checks it.
+	locations  map[string]bool
 	references []Reference
 	canonical  []byte
 	id         inventory.MappingID
@@ -54,6 +56,8 @@ type rule struct {
 	kinds    [inventory.Kinds]*expression // nil: zero
 	from     *expression                  // nil: always did
 	until    *expression                  // nil: always will
+	// locations are those that the rule can contribute to, nil if any may be one of them.
+	locations []string
 }
 
 // expression is one expression with the place that it came from.
@@ -190,6 +194,7 @@ func (c *compiler) rule(r *Rule, out *rule) {
 			"is missing: name a column, or write a text in quotes inside the value, as in location: \"'DC1'\"")
 	}
 	out.location = c.expression(out, fieldLocation, &r.Location)
+	c.among(out, &r.Location)
 	contributes := false
 	for k := range out.kinds {
 		contributes = contributes || !r.Quantities[k].absent()
@@ -253,7 +258,7 @@ func (m *Mapping) Bind(t *cdc.Table, lookups *Lookups) (*Program, error) {
 	p := &Program{rules: make([]boundRule, len(m.rules))}
 	for i := range m.rules {
 		r := &m.rules[i]
-		b := builder{table: t, lookups: lookups, kinds: make(map[*node]kind), zone: m.zone}
+		b := builder{table: t, lookups: lookups, kinds: make(map[*node]kind), zone: m.zone, locations: m.locations}
 		sound := true
 		for _, e := range r.expressions() {
 			if f := e.check(&checker{table: t, lookups: lookups, kinds: b.kinds}); f != nil {

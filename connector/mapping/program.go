@@ -20,6 +20,7 @@ type boundRule struct {
 	lookups  *Lookups
 	nodes    map[*node]kind // for reasons
 	when     boolFunc       // nil: always
+	allowed  map[string]bool
 	sku      textFunc
 	location textFunc
 	kinds    [inventory.Kinds]numberFunc // nil: zero
@@ -74,6 +75,9 @@ func (r *boundRule) contribute(in input, c *inventory.Contribution) *inventory.P
 	location, f := r.name(in, r.location)
 	if f != nil {
 		return r.problem(fieldLocation, r.source.location, in.row, f)
+	}
+	if r.allowed != nil && !r.allowed[location] {
+		return r.problem(fieldLocation, r.source.location, in.row, failed(shown(location)+" is none of the locations that the source lists"))
 	}
 	c.SKU, c.Location = inventory.SKU(sku), inventory.LocationID(location)
 	for k, evaluate := range r.kinds {
@@ -184,7 +188,7 @@ func (r *boundRule) nullLookups(e *expression, row cdc.Row) []string {
 }
 
 func (b *builder) rule(r *rule) boundRule {
-	out := boundRule{source: r, table: b.table, lookups: b.lookups, nodes: b.kinds, sku: b.asText(r.sku.root), location: b.asText(r.location.root)}
+	out := boundRule{source: r, table: b.table, lookups: b.lookups, nodes: b.kinds, allowed: b.locations, sku: b.asText(r.sku.root), location: b.asText(r.location.root)}
 	if r.when != nil {
 		out.when = b.boolean(r.when.root)
 	}

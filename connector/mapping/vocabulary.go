@@ -19,6 +19,8 @@ type Vocabulary struct {
 	Partno    PartnoRules
 	// Location is the location of rules that have none of their own.
 	Location Value
+	// Locations, if not empty, are the only ones that rules may contribute to.
+	Locations []Value
 	// TimeZone is the name of the zone of dates and times that have none, out of the
 	// IANA database. Defaults to UTC.
 	TimeZone Value
@@ -117,6 +119,7 @@ const (
 	maxMaps      = 100
 	maxEntries   = 5_000
 	maxEntryText = 200
+	maxLocations = 5_000
 )
 
 // constants is what expressions put before the name of a constant.
@@ -144,6 +147,7 @@ func (v *Vocabulary) Check(file string) Errors {
 		}
 	}
 	c.partno(&v.Partno)
+	c.locations(v.Locations)
 	if _, err := loadZone(v.TimeZone.Text); err != nil {
 		c.report(v.TimeZone.Place, "time_zone", "%v", err)
 	}
@@ -213,6 +217,22 @@ func (c *vocabularyCheck) staticMap(m *Map) {
 			c.report(e.Place, path, "has %s twice", shown(e.Key))
 		}
 		seen[e.Key] = true
+	}
+}
+
+func (c *vocabularyCheck) locations(list []Value) {
+	if len(list) > maxLocations {
+		c.report(list[maxLocations].Place, "locations", "has more than %d entries", maxLocations)
+	}
+	seen := make(map[string]bool)
+	for i := range list {
+		l, path := &list[i], fmt.Sprintf("locations[%d]", i)
+		if err := inventory.ValidName(l.Text); err != nil {
+			c.report(l.Place, path, "%s: %v", shown(l.Text), err)
+		} else if seen[l.Text] {
+			c.report(l.Place, path, "%s is listed already", shown(l.Text))
+		}
+		seen[l.Text] = true
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
 	"tailstock/connector/natslog"
 	"tailstock/sinks/cache"
@@ -46,6 +47,9 @@ type Config struct {
 	Cache *cache.Config
 	// Sources holds the databases to follow, at least one, in the order of the file.
 	Sources []Source
+	// Sum holds the kinds of which several sources may contribute to one location. Of
+	// the others each location has one source.
+	Sum []inventory.Kind
 	// HTTP is the endpoint for metrics, health and levels.
 	HTTP HTTP
 	// Logging says how the daemon logs.

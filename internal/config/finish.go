@@ -69,6 +69,7 @@ func (d *decoder) finish(c *Config) {
 	}
 	d.sharedSlots(c.Sources)
 	d.sharedServerIDs(c.Sources)
+	d.owners(c)
 }
 
 func (d *decoder) finishNATS(c *Config) {

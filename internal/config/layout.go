@@ -35,6 +35,7 @@ func (d *decoder) shape(c *Config) shape {
 			{"cache", "The cache for storefronts. Left out if there is none.", d.cache(c)},
 			{"http", "The HTTP endpoint for metrics, health and levels.", http(&c.HTTP)},
 			{"logging", "How the daemon logs, on standard error.", logging(&c.Logging)},
+			{"sum", "The kinds of quantity that several sources may contribute to one location, where they are added up. Of any other kind a location has one source. Defaults to none.", sums(&c.Sum)},
 			{"sources", "The databases to follow, by name. Required.", d.sources(c)},
 		},
 	}
@@ -255,12 +256,19 @@ func (d *decoder) tables(s *Source, v *mapping.Vocabulary, later func(func())) s
 
 func (d *decoder) table(s *Source, v *mapping.Vocabulary, later func(func()), key tableKey) shape {
 	spec := &mapping.Spec{File: d.file, Place: key.at, Vocabulary: v}
+	r := new(resetting)
 	return &object{
-		end: func(d *decoder, path string, _ place) { later(func() { d.compile(s, key, spec, path) }) },
+		end: func(d *decoder, path string, _ place) {
+			if !r.check(d, path) {
+				later(func() { d.compile(s, key, spec, path) })
+			}
+		},
 		members: []member{
 			{"contributes", "What each row contributes: rules, all of which every row is put to. Required.", &list{item: func() shape {
 				return rule(spec)
 			}}},
+			{"reset", "Whether some rows of the table set a quantity rather than add to it, as a ledger's counts do. Such rows cannot be added up: the table is refused, with the one to map instead. Defaults to false.", truth(&r.reset)},
+			{"derived", "With reset, the table in which the database keeps what the rows come to.", r.derivedShape()},
 		},
 		refused: map[string]string{
 			"lookups": "lookups belong to the source, beside tables",

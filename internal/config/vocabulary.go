@@ -16,8 +16,19 @@ func (d *decoder) vocabulary(v *mapping.Vocabulary) []member {
 		{"constants", "Values that expressions name, as in const.company. A value in quotes is text.", constants(v)},
 		{"partno", "How the function partno brings part numbers into the form by which they are compared.", partno(v)},
 		{"location", "Expression for the location of rules that have none of their own.", &expression{&v.Location, anExpression}},
+		{"locations", "The only locations that the source may contribute to; a row of another is rejected. Says that sources do not share locations. Defaults to any.", locations(v)},
 		{"time_zone", "The time zone of dates and times that have none, for valid_from and valid_until: a name of the IANA database, as Europe/Amsterdam. Defaults to UTC.", &expression{&v.TimeZone, "a time zone"}},
 	}
+}
+
+// locations is a list of texts that are taken as they stand.
+func locations(v *mapping.Vocabulary) shape {
+	return &list{item: func() shape {
+		return &fixed{what: "a text", set: func(n *node) string {
+			v.Locations = append(v.Locations, mapping.Value{Text: n.text, Place: n.place})
+			return ""
+		}}
+	}}
 }
 
 func lookups(v *mapping.Vocabulary) shape {

@@ -49,7 +49,7 @@ func TestCheckFine(t *testing.T) {
 		defer s.Close()
 		findings := stockstore.Check(t.Context(), cfg)
 		wantFine(t, findings)
-		if f := findingOf(t, findings, "schema of the stock store"); f.Detail != "version 1" {
+		if f := findingOf(t, findings, "schema of the stock store"); f.Detail != "version 2" {
 			t.Errorf("%+v", f)
 		}
 	})

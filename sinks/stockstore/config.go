@@ -51,9 +51,6 @@ func (c Config) WithDefaults() Config {
 	if c.BusyTimeout == 0 {
 		c.BusyTimeout = BusyTimeoutDefault
 	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
 	return c
 }
 

@@ -36,7 +36,7 @@ func TestExplain(t *testing.T) {
 		contribution := func(source string, row, units int64, n uint64) stockstore.ExplainedContribution {
 			e := wms.row(int(row), "A", units)
 			return stockstore.ExplainedContribution{
-				Contribution: e.Contributions[0], Source: source, Table: e.Table, Mapping: testMapping,
+				Contribution: e.Contributions[0], Counts: true, Source: source, Table: e.Table, Mapping: testMapping,
 				Feed: connector.FeedActive, Row: e.Row, Position: position(n),
 				Transaction: "t" + string(rune('0'+n)), CommittedAt: at(int(n)),
 			}

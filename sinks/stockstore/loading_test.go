@@ -137,7 +137,8 @@ func TestLoadIntoForeignRows(t *testing.T) {
 		defer s.Close()
 		l := newLoadedLog(t, s)
 		l.read(0, 500, 1)
-		mustExec(t, db, `insert into contribution select feed, '[700]', leg, sku, location, on_hand, committed, unavailable,
+		mustExec(t, db, `insert into contribution (feed, row_key, leg, sku, location, on_hand, committed, unavailable,
+			safety_stock, incoming, run, number, committed_at, transaction_id) select feed, '[700]', leg, sku, location, on_hand, committed, unavailable,
 			safety_stock, incoming, run, number, committed_at, transaction_id from contribution where row_key = '[7]'`)
 		mustExec(t, db, `update cell set on_hand = on_hand + 1000000, contributions = contributions + 1 where sku = 'sku-3'`)
 		l.read(500, 1_000, 1)

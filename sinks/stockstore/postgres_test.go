@@ -80,8 +80,8 @@ func TestPlansDoNotDependOnStatistics(t *testing.T) {
 				where i.relid = t.relid) from pg_stat_user_tables t where relname = $1`, table).Scan(&scans, &indexed)
 			return err == nil && indexed >= named/2
 		}, nil)
-		// A plan that reads the table for every slice reads a hundred times as many.
-		if indexed > lookups || scans > 2 {
+		// Each index was built by a scan of the empty table. A plan that reads the table for every slice reads a hundred times as many.
+		if indexed > lookups || scans > 3 {
 			t.Errorf("%s: %d index entries and %d scans of the table for %d rows named", table, indexed, scans, named)
 		}
 	}

@@ -66,6 +66,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Store{
 		db: db, log: log, worker: cfg.Worker, now: cfg.Now, sender: newID(),
 		wake: make(chan struct{}, 1), notify: make(chan struct{}, 1),
