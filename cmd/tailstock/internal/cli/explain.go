@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,7 @@ type explainedLevel struct {
 type explainedContribution struct {
 	Location inventory.LocationID `json:"location"`
 	quantities
+	validity
 	Source  string              `json:"source"`
 	Table   string              `json:"table"`
 	Row     string              `json:"row"`
@@ -86,7 +88,7 @@ type explainedContribution struct {
 	Mapping inventory.MappingID `json:"mapping"`
 	// Lookups are the ways by which the mapping looks other tables up.
 	Lookups []string `json:"lookups,omitempty"`
-	// Counts is false for a feed that is still being loaded.
+	// Counts is false for a feed that is still being loaded, and outside of the validity.
 	Counts      bool              `json:"counts"`
 	Feed        string            `json:"feed"`
 	Position    string            `json:"position"`
@@ -115,8 +117,8 @@ func explanationOf(e *stockstore.Explanation, ways map[inventory.MappingID][]str
 	for i := range e.Contributions {
 		c := &e.Contributions[i]
 		shown := explainedContribution{
-			Location: c.Location, quantities: quantitiesOf(c.Quantities), Source: c.Source, Table: c.Table,
-			Row: string(c.Row), Leg: c.Leg, Mapping: c.Mapping, Lookups: ways[c.Mapping], Counts: counts(c), Feed: string(c.Feed),
+			Location: c.Location, quantities: quantitiesOf(c.Quantities), validity: validityOf(c.Valid), Source: c.Source, Table: c.Table,
+			Row: string(c.Row), Leg: c.Leg, Mapping: c.Mapping, Lookups: ways[c.Mapping], Counts: counts(c) && c.Counts, Feed: string(c.Feed),
 			Position: c.Position.String(), Transaction: c.Transaction, CommittedAt: c.CommittedAt,
 		}
 		if p := c.Problem; p != nil {
@@ -146,14 +148,34 @@ func (a *app) showExplanation(e *stockstore.Explanation, ways map[inventory.Mapp
 		} else {
 			fmt.Fprintf(&b, "\n%s  available %s = %s\n", l.Location, l.Quantities.Available(), sumOf(l.Quantities))
 		}
-		for j := range e.Contributions {
-			if c := &e.Contributions[j]; c.Location == l.Location {
-				writeContribution(&b, c, ways[c.Mapping])
-			}
-		}
+		writeContributions(&b, e, l.Location, ways)
+	}
+	for _, location := range withoutLevel(e) {
+		fmt.Fprintf(&b, "\n%s  no level: nothing has counted yet\n", location)
+		writeContributions(&b, e, location, ways)
 	}
 	_, err := fmt.Fprint(a.Out, b.String())
 	return err
+}
+
+// withoutLevel are the locations of contributions that have no level, each once.
+func withoutLevel(e *stockstore.Explanation) (locations []inventory.LocationID) {
+	for i := range e.Contributions {
+		l := e.Contributions[i].Location
+		if !slices.Contains(locations, l) && !slices.ContainsFunc(e.Levels, func(level inventory.Level) bool { return level.Location == l }) {
+			locations = append(locations, l)
+		}
+	}
+	return locations
+}
+
+// writeContributions prints those at a location.
+func writeContributions(b *strings.Builder, e *stockstore.Explanation, at inventory.LocationID, ways map[inventory.MappingID][]string) {
+	for i := range e.Contributions {
+		if c := &e.Contributions[i]; c.Location == at {
+			writeContribution(b, c, ways[c.Mapping])
+		}
+	}
 }
 
 // sumOf shows how available comes about: "on_hand 12 - committed 3".
@@ -175,13 +197,16 @@ func writeContribution(b *strings.Builder, c *stockstore.ExplainedContribution, 
 	if c.Leg != mapping.DefaultLeg {
 		fmt.Fprintf(b, " %s", c.Leg)
 	}
-	fmt.Fprintf(b, ": %s\n", nonZero(c.Quantities))
+	fmt.Fprintf(b, ": %s%s\n", nonZero(c.Quantities), validityText(c.Valid))
 	fmt.Fprintf(b, "      source %s, transaction %s, committed %s\n", c.Source, c.Transaction, c.CommittedAt.Local().Format(timeFormat))
 	for _, way := range ways {
 		fmt.Fprintf(b, "      looks up %s\n", way)
 	}
-	if !counts(c) {
+	switch {
+	case !counts(c):
 		fmt.Fprintf(b, "      does not count: its table is %s\n", c.Feed)
+	case !c.Counts:
+		b.WriteString("      does not count now\n")
 	}
 	if p := c.Problem; p != nil {
 		fmt.Fprintf(b, "      last good value; since transaction %s (%s) the row is %s: %s: %s\n",

@@ -77,6 +77,7 @@ type mappedContribution struct {
 	SKU      inventory.SKU        `json:"sku"`
 	Location inventory.LocationID `json:"location"`
 	quantities
+	validity
 }
 
 type mappedProblem struct {
@@ -193,7 +194,7 @@ func mapRow(
 	}
 	out.raw = contributions
 	for _, c := range contributions {
-		out.Contributions = append(out.Contributions, mappedContribution{c.Leg, c.SKU, c.Location, quantitiesOf(c.Quantities)})
+		out.Contributions = append(out.Contributions, mappedContribution{c.Leg, c.SKU, c.Location, quantitiesOf(c.Quantities), validityOf(c.Valid)})
 	}
 	return out, nil
 }
@@ -237,7 +238,7 @@ func writeMapped(b *strings.Builder, r *mappedRow) {
 		b.WriteString("    contributes nothing\n")
 	}
 	for _, c := range r.raw {
-		fmt.Fprintf(b, "    %s at %s: %s", c.SKU, c.Location, nonZero(c.Quantities))
+		fmt.Fprintf(b, "    %s at %s: %s%s", c.SKU, c.Location, nonZero(c.Quantities), validityText(c.Valid))
 		if c.Leg != mapping.DefaultLeg {
 			fmt.Fprintf(b, "  (%s)", c.Leg)
 		}

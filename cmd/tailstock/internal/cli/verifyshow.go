@@ -59,7 +59,9 @@ type statedContribution struct {
 	SKU      inventory.SKU        `json:"sku"`
 	Location inventory.LocationID `json:"location"`
 	quantities
-	all inventory.Quantities
+	validity
+	all   inventory.Quantities
+	valid inventory.Validity
 }
 
 func differenceOf(d *connector.Difference) difference {
@@ -72,6 +74,7 @@ func statedOf(s *connector.Stated) stated {
 		c := &s.Contributions[i]
 		out.Contributions = append(out.Contributions, statedContribution{
 			Leg: c.Leg, SKU: c.SKU, Location: c.Location, quantities: quantitiesOf(c.Quantities), all: c.Quantities,
+			validity: validityOf(c.Valid), valid: c.Valid,
 		})
 	}
 	if p := s.Problem; p != nil {
@@ -85,7 +88,7 @@ func (s *stated) String() string {
 	var parts []string
 	for i := range s.Contributions {
 		c := &s.Contributions[i]
-		parts = append(parts, fmt.Sprintf("%s at %s: %s", c.SKU, c.Location, nonZero(c.all)))
+		parts = append(parts, fmt.Sprintf("%s at %s: %s%s", c.SKU, c.Location, nonZero(c.all), validityText(c.valid)))
 	}
 	if s.Problem != "" {
 		parts = append(parts, "cannot be mapped ("+s.Problem+")")
