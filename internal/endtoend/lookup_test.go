@@ -21,6 +21,7 @@ create table place (id int primary key, parent_id int, kind text not null, site 
 create table quant (id int primary key, product_id int not null, place_id int not null, qty numeric(12,3) not null);
 create table orders (id int primary key, state text not null);
 create table line (id int primary key, order_id int not null, product_id int not null, qty int not null);
+create table move (id int primary key, product_id int not null, qty int not null, starts timestamp, ends timestamptz, note text);
 create index on quant (product_id);
 create index on quant (place_id);
 create index on line (order_id);
@@ -30,8 +31,8 @@ insert into place values (10, null, 'view', 'DC1'), (11, 10, 'stock', null), (12
 insert into quant select n, 1 + n % 3, (array[12, 13, 21])[1 + n % 3], n from generate_series(1, 30) n;
 insert into orders values (1, 'open'), (2, 'draft');
 insert into line values (1, 1, 1, 4), (2, 1, 2, 5), (3, 2, 1, 6);
-alter publication tailstock_erp add table brand, product, place, quant, orders, line;
-grant select on brand, product, place, quant, orders, line to ` + capturer + `;`
+alter publication tailstock_erp add table brand, product, place, quant, orders, line, move;
+grant select on brand, product, place, quant, orders, line, move to ` + capturer + `;`
 
 const shopTables = `
     tables:
@@ -46,7 +47,14 @@ const shopTables = `
           - when: orders[order_id].state == 'open'
             sku: brand[product[product_id].brand_id].name + '-' + product[product_id].code
             committed: qty
+      public.move:
+        contributes:
+          - sku: brand[product[product_id].brand_id].name + '-' + product[product_id].code
+            incoming: qty
+            valid_from: starts
+            valid_until: ends
     location: "'WEB'"
+    time_zone: Pacific/Kiritimati
     lookups:
       brand: {table: public.brand}
       product: {table: public.product, key: id}
@@ -148,6 +156,8 @@ func TestLookups(t *testing.T) {
 		t.Errorf("%s problems are left", n)
 	}
 	s.checkShopCommands(t)
+	s.checkQuiet(t, p)
+	p = s.checkMoves(t, p)
 	p.signal(t, syscall.SIGTERM)
 	p.expectExit(t, 0)
 }
