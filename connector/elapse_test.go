@@ -34,7 +34,7 @@ func TestElapsesWhenDue(t *testing.T) {
 		d.store.dues = []time.Time{start.Add(-time.Hour), start.Add(-time.Minute), start.Add(5 * time.Second), start.Add(3 * time.Hour)}
 	}, func(d *deliverTest) {
 		d.wantElapsed(start, 0, 0)
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		d.wantElapsed(start, 0, 0, 5*time.Second)
 		// What is applied may be due sooner than anything before.
 		sooner := start.Add(20 * time.Second)
@@ -42,9 +42,9 @@ func TestElapsesWhenDue(t *testing.T) {
 		d.store.newDue = &sooner
 		d.store.mu.Unlock()
 		d.log.add(line(1, 0, 1)...)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		d.wantElapsed(start, 0, 0, 5*time.Second, 20*time.Second)
-		time.Sleep(3 * time.Hour)
+		<-time.After(3 * time.Hour)
 		d.wantElapsed(start, 0, 0, 5*time.Second, 20*time.Second, 3*time.Hour)
 		d.wantApplied("1.0")
 	})
@@ -55,7 +55,7 @@ func TestElapsesWhenDue(t *testing.T) {
 func TestElapseLooksNowAndThen(t *testing.T) {
 	t.Parallel()
 	delivered(t, nil, func(d *deliverTest) {
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		synctest.Wait()
 		d.store.mu.Lock()
 		if d.store.elapses < 10 || d.store.elapses > 12 {
@@ -64,7 +64,7 @@ func TestElapseLooksNowAndThen(t *testing.T) {
 		before := time.Now()
 		d.store.dues = []time.Time{before}
 		d.store.mu.Unlock()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		d.store.mu.Lock()
 		defer d.store.mu.Unlock()
@@ -83,7 +83,7 @@ func TestElapsesWithoutALog(t *testing.T) {
 		d.log.absent = true
 		d.store.dues = []time.Time{start.Add(-time.Second), start.Add(7 * time.Second)}
 	}, func(d *deliverTest) {
-		time.Sleep(8 * time.Second)
+		<-time.After(8 * time.Second)
 		d.wantElapsed(start, 0, 7*time.Second)
 	})
 }

@@ -22,7 +22,7 @@ func TestMoments(t *testing.T) {
 			t.Errorf("MomentAt(%d) is %d, %v, zero %v; want %d", in, m.Milliseconds(), m.Time(), m.IsZero(), want)
 		}
 	}
-	if !(inventory.Moment(0)).IsZero() || !(inventory.Validity{}).IsZero() || (inventory.Validity{From: inventory.MomentAt(0)}).IsZero() {
+	if !inventory.Moment(0).IsZero() || !(inventory.Validity{}).IsZero() || (inventory.Validity{From: inventory.MomentAt(0)}).IsZero() {
 		t.Error("zero values are not told from the beginning of 1970")
 	}
 	at := time.Date(2026, 11, 27, 1, 2, 3, 4_999_999, time.FixedZone("", 3600))

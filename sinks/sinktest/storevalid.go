@@ -30,6 +30,7 @@ func (c *storeClock) moment() inventory.Moment { return inventory.MomentOf(c.now
 func second(n int) inventory.Moment {
 	return inventory.MomentOf(startTime().Add(time.Duration(n) * time.Second))
 }
+
 func valid(from, until int) inventory.Validity {
 	return inventory.Validity{From: second(from), Until: second(until)}
 }

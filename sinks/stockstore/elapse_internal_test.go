@@ -102,13 +102,13 @@ func TestElapseCutShort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		real := cut.db
-		cut.db = &cutDatabase{database: real, left: steps}
+		whole := cut.db
+		cut.db = &cutDatabase{database: whole, left: steps}
 		_, err = cut.Elapse(t.Context(), "wms")
 		if finished = err == nil; !finished && !errors.Is(err, errCut) {
 			t.Fatalf("cut after %d steps: %v", steps, err)
 		}
-		cut.db = real
+		cut.db = whole
 		wantTimed(t, cut, fmt.Sprintf("cut after %d steps", steps))
 		for _, open := range []*Store{s, cut} {
 			if err := open.Close(); err != nil {

@@ -91,11 +91,16 @@ func (t *postgresTx) changeContributions(ctx context.Context, c *contributionCha
 	if err := t.changeTimed(ctx, c, causes); err != nil {
 		return err
 	}
-	if len(c.inserts) >= copyLeast {
-		return t.copyContributions(ctx, c.inserts, causes)
+	return t.insertContributions(ctx, c.inserts, causes)
+}
+
+// insertContributions inserts contributions that always count, none of which the table has.
+func (t *postgresTx) insertContributions(ctx context.Context, inserts []contributionWrite, causes []cause) error {
+	if len(inserts) >= copyLeast {
+		return t.copyContributions(ctx, inserts, causes)
 	}
-	if len(c.inserts) > 0 {
-		a := newContributionArrays(c.inserts, causes)
+	if len(inserts) > 0 {
+		a := newContributionArrays(inserts, causes)
 		t.queue(`insert into contribution (feed, row_key, leg, sku, location,
 				on_hand, committed, unavailable, safety_stock, incoming, run, number, committed_at, transaction_id)
 			select * from unnest($1::integer[], $2::text[], $3::text[], $4::text[], $5::text[],
