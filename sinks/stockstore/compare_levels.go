@@ -33,12 +33,17 @@ type CellSum struct {
 type CheckedLevels struct {
 	// Cells counts the cells that were compared, Drifted those that were wrong.
 	Cells, Drifted int64
+	// Misjudged counts the contributions with a validity of which the store has a wrong
+	// idea when they count, as is left behind by a clock that was wrong.
+	Misjudged int64
 }
 
 // CheckLevels recomputes the cells of a source from its contributions, SKU by SKU,
 // and calls each for every cell that is not their sum. It compares a page of SKUs as
 // of one moment, so that it may run beside everything else. With repair it sets such
-// cells right, as of the moment at which it does, and has them published.
+// cells right, as of the moment at which it does, and has them published. Contributions
+// are judged by the clock of this process anew, unless one of their bounds is within a
+// minute of it.
 func (s *Store) CheckLevels(ctx context.Context, source string, repair bool, each func(CellDrift) error) (CheckedLevels, error) {
 	var total CheckedLevels
 	for page := (skuPage{}); !page.last; {
@@ -54,6 +59,7 @@ func (s *Store) checkPage(ctx context.Context, source string, page *skuPage, tot
 	each func(CellDrift) error,
 ) error {
 	var found []CellDrift
+	var misjudged int64
 	err := s.db.snapshot(ctx, func(r reader) (err error) {
 		if err := page.next(ctx, r); err != nil {
 			return err
@@ -64,9 +70,13 @@ func (s *Store) checkPage(ctx context.Context, source string, page *skuPage, tot
 		if err == nil {
 			found, err = page.drifts(ctx, r, source)
 		}
+		if err == nil {
+			misjudged, err = page.misjudged(ctx, r, source, inventory.MomentOf(s.now()))
+		}
 		return err
 	})
-	if err != nil || len(found) == 0 {
+	total.Misjudged += misjudged
+	if err != nil || len(found) == 0 && misjudged == 0 {
 		return err
 	}
 	if repair {
@@ -94,6 +104,9 @@ func (s *Store) repairCells(ctx context.Context, source string, page *skuPage) (
 		}
 		if locked.schema > schemaVersion {
 			return &SchemaError{Store: locked.schema, Known: schemaVersion}
+		}
+		if err := page.judge(ctx, tx, source, inventory.MomentOf(s.now())); err != nil {
+			return err
 		}
 		if found, err = page.drifts(ctx, tx, source); err != nil {
 			return err
@@ -171,6 +184,30 @@ func (p *skuPage) drifts(ctx context.Context, r reader, source string) ([]CellDr
 		return err
 	}, selectDrifts, p.bounds(source)...)
 	return found, err
+}
+
+// What Validity.At says of a contribution at moment $5, and that the store has it
+// otherwise. What is due is no mistake: it is done next. So is what may have been done,
+// or not, by a clock a minute away.
+const (
+	judgedDue = `case when valid_until <= $5 or valid_from >= valid_until then null when valid_from > $5 then valid_from else valid_until end`
+	misjudged = `sku > $2 and (sku <= $3 or $4) and (valid_from is not null or valid_until is not null)
+		and (due is null or due > $5) and due is distinct from ` + judgedDue + `
+		and coalesce(abs(valid_from - $5) > 60000, true) and coalesce(abs(valid_until - $5) > 60000, true)
+		and feed in (select f.id from feed f where f.source = $1 and f.state <> 'dropped')`
+)
+
+// misjudged counts the contributions of p that do not stand as the clock says.
+func (p *skuPage) misjudged(ctx context.Context, r reader, source string, now inventory.Moment) (n int64, err error) {
+	err = r.query(ctx, func(scan scanFunc) error { return scan(&n) },
+		`select count(*) from contribution where `+misjudged, append(p.bounds(source), now.Milliseconds())...)
+	return n, err
+}
+
+// judge has the contributions of p stand as the clock says. Their cells do not know yet.
+func (p *skuPage) judge(ctx context.Context, tx transaction, source string, now inventory.Moment) error {
+	_, err := tx.exec(ctx, `update contribution set due = `+judgedDue+` where `+misjudged, append(p.bounds(source), now.Milliseconds())...)
+	return err
 }
 
 // selectDrifts sums up, for each cell of source $1, what it holds and what those of its

@@ -131,10 +131,12 @@ func (a *app) showVerified(results []verifiedSource) error {
 
 // verifiedLevels is what checking the levels of the store came to.
 type verifiedLevels struct {
-	Cells    int64       `json:"cells"`
-	Drifted  int64       `json:"drifted"`
-	Repaired bool        `json:"repaired"`
-	Drifts   []cellDrift `json:"drifts"`
+	Cells   int64 `json:"cells"`
+	Drifted int64 `json:"drifted"`
+	// Misjudged counts contributions of which the store is wrong about when they count.
+	Misjudged int64       `json:"misjudged,omitempty"`
+	Repaired  bool        `json:"repaired"`
+	Drifts    []cellDrift `json:"drifts"`
 }
 
 // verifyLevels recomputes the levels of the store.
@@ -151,6 +153,7 @@ func (a *app) verifyLevels(ctx context.Context, sources []config.Source, o *veri
 			}
 			out.Cells += checked.Cells
 			out.Drifted += checked.Drifted
+			out.Misjudged += checked.Misjudged
 		}
 		return nil
 	})
@@ -160,7 +163,7 @@ func (a *app) verifyLevels(ctx context.Context, sources []config.Source, o *veri
 	if err := a.show(out, func() error { return a.showLevels(&out) }); err != nil {
 		return err
 	}
-	if out.Drifted > 0 {
+	if out.Drifted > 0 || out.Misjudged > 0 {
 		return errProblems
 	}
 	return nil
@@ -187,6 +190,13 @@ func (a *app) showLevels(v *verifiedLevels) error {
 		fmt.Fprintf(&b, ", %d were wrong and are repaired\n", v.Drifted)
 	default:
 		fmt.Fprintf(&b, ", %d are wrong\n", v.Drifted)
+	}
+	if v.Misjudged > 0 {
+		fmt.Fprintf(&b, "  by this clock %s begin or end to count at other moments than the store has it", count(v.Misjudged, "contribution"))
+		if v.Repaired {
+			b.WriteString(", which is repaired")
+		}
+		b.WriteString(": was a clock wrong?\n")
 	}
 	for i := range v.Drifts {
 		d := &v.Drifts[i]
