@@ -152,6 +152,10 @@ func (c *catalog) reviewCascades(r *review, t *tableFacts) {
 	case c.cascades == CascadesAccept:
 		r.add(aboutStreaming, cdc.FindingWarning, requirement, t.object(),
 			"change its rows without a word in the server's log, which the configuration accepts: "+keys, "")
+	case c.cascades == CascadesVerify && slices.Contains(c.lookups, t.name):
+		r.add(aboutStreaming, cdc.FindingProblem, requirement, t.object(),
+			"change its rows without a word in the server's log, and rows that others look up are not compared: "+keys,
+			"set cascades to accept where applications never cause it, or let the applications change the rows themselves")
 	case c.cascades == CascadesVerify:
 		r.add(aboutStreaming, cdc.FindingWarning, requirement, t.object(),
 			"change its rows without a word in the server's log; the table is read again when that may have happened: "+keys, "")

@@ -174,6 +174,7 @@ func (p *chunkPlan) read(ctx context.Context, s *readSession, r *backfill.Reques
 	if r.Where != nil {
 		into = append(into, &keep)
 	}
+	refers := p.refers(r.Referring)
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return err
@@ -183,10 +184,10 @@ func (p *chunkPlan) read(ctx context.Context, s *readSession, r *backfill.Reques
 			return err
 		}
 		c.Last = p.keyOf(row)
-		if r.Where != nil {
+		if r.Where != nil || r.Referring != nil {
 			c.Scanned++
 		}
-		if keep {
+		if keep && refers(row) {
 			c.Rows = append(c.Rows, row)
 		}
 	}
