@@ -137,7 +137,13 @@ func (a *reading) chunk(ctx context.Context, plan *chunkPlan) (*backfill.Chunk, 
 	if err != nil {
 		return nil, err
 	}
-	chunk.View = &view{server: a.mark.token.server, low: a.mark.token.place, high: high}
+	seen := &view{server: a.mark.token.server, low: a.mark.token.place, high: high}
+	if a.source.reads.see != nil {
+		if seen.sees, err = a.source.reads.see(a, ctx); err != nil {
+			return nil, err
+		}
+	}
+	chunk.View = seen
 	if err := plan.read(ctx, a.session, a.request, chunk); err != nil {
 		return nil, err
 	}
