@@ -130,6 +130,16 @@ func (d *decoder) statementRows(word string, h *eventHeader) error {
 // define handles a statement that changes definitions, or takes rows away without
 // logging each.
 func (d *decoder) define(s *statement) error {
+	if s.versioned {
+		if name, ok := d.binder.want(s.tables[0]); ok {
+			return &cdc.GapError{
+				Reason: cdc.GapSkipped,
+				Detail: fmt.Sprintf("table %s became system-versioned in transaction %s at %s: from there on the log has the rows of its history, "+
+					"too, and does not tell them apart", name, d.group.name(), d.group.start),
+				Fix: "ALTER TABLE " + quoteTable(name) + " DROP SYSTEM VERSIONING; " + reloadFix,
+			}
+		}
+	}
 	switch s.verb {
 	case verbEmpty:
 		for _, t := range s.tables {
