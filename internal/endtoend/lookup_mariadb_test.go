@@ -166,7 +166,7 @@ func TestLookupsOnMariaDB(t *testing.T) {
 			"update `tabBin Stock` set actual_qty = actual_qty + 1", "commit",
 		}, ""},
 		{"the tables of others are altered", []string{
-			"alter table tabItem add column barcode varchar(20) first, modify item_code varchar(200) not null",
+			"alter table tabItem add column barcode varchar(20) first, drop column modified",
 			"update tabItem set item_code = 'ALTERED' where name = 'Disc'",
 		}, ""},
 	} {

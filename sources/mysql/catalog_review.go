@@ -14,10 +14,16 @@ import (
 // nothing more is said.
 func (c *catalog) review() *review {
 	r := &review{}
+	named := make(map[cdc.TableName]cdc.TableName)
 	for _, t := range c.tables {
 		if !c.reviewExistence(r, t) {
 			continue
 		}
+		if other, ok := named[t.stored]; ok {
+			r.add(aboutTable, cdc.FindingProblem, t.object(), t.object(),
+				fmt.Sprintf("is the same table as %s to the server, which does not tell letter case apart", other), "write the name alike wherever the configuration has it")
+		}
+		named[t.stored] = t.name
 		c.reviewColumns(r, t)
 		t.reviewKey(r)
 		r.add(aboutReading, cdc.FindingOK, "read access to "+t.object(), t.object(), "granted to "+c.account, "")

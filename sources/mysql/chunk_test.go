@@ -434,6 +434,11 @@ func TestLowerCaseTableNames(t *testing.T) {
 	wanted := cdc.Wanted{{Schema: "Shop", Name: "Stock Ledger"}: {"Qty"}}
 	s := d.source(d.config())
 	s.Want(wanted)
+	twice := d.source(d.config())
+	twice.Want(cdc.Wanted{{Schema: "Shop", Name: "Stock Ledger"}: {"Qty"}, {Schema: "shop", Name: "stock ledger"}: {"Qty"}})
+	if err := twice.Tail(t.Context(), "", nil); err == nil || !strings.Contains(err.Error(), "is the same table as Shop.Stock Ledger") {
+		t.Errorf("with two names for one table: %v", err)
+	}
 	tl := tail(t, s, "").started()
 	c := chunkOf(t, s, backfill.Request{Table: cdc.TableName{Schema: "Shop", Name: "Stock Ledger"}, Limit: 9})
 	if got := fmt.Sprint(images(c)); got != "[ID=1,Qty=5]" {

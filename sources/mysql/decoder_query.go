@@ -2,6 +2,8 @@ package mysql
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"tailstock/connector/cdc"
@@ -168,6 +170,9 @@ func (d *decoder) define(s *statement) error {
 	case verbDefine:
 		if len(s.tables) > 0 {
 			if name, ok := d.binder.want(s.tables[0]); ok {
+				if err := d.rewritten(name, s); err != nil {
+					return err
+				}
 				return d.altered(name)
 			}
 		}
@@ -192,6 +197,27 @@ func (d *decoder) altered(name cdc.TableName) error {
 		return err
 	}
 	d.token.schema = digests(d.binder.catalog)
+	return nil
+}
+
+// rewritten looks at what a statement did to rows of a table without logging any: a
+// column that has other values now. Its rows are compared with the store then. The
+// rows that others look up are not, and a key names other rows.
+func (d *decoder) rewritten(name cdc.TableName, s *statement) error {
+	if s.rekeyed {
+		return d.replaced(name, "got another primary key")
+	}
+	captured := s.converts
+	for _, column := range d.binder.captured(name) {
+		captured = captured || slices.ContainsFunc(s.columns, func(c string) bool { return strings.EqualFold(c, column) })
+	}
+	switch {
+	case !captured:
+	case slices.Contains(d.binder.source.cfg.Lookups, name):
+		return d.replaced(name, "had a column altered that others look up")
+	default:
+		d.doubt([]cdc.TableName{name})
+	}
 	return nil
 }
 

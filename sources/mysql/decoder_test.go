@@ -230,6 +230,26 @@ func TestStatements(t *testing.T) {
 			t.Errorf("%q: tables %v, want %v", c.text, s.tables, c.tables)
 		}
 	}
+	for text, want := range map[string]string{
+		"ALTER TABLE a ADD COLUMN x INT AFTER y, ADD INDEX (z), DROP INDEX i, DROP FOREIGN KEY f, RENAME INDEX i TO j, ALTER COLUMN y SET DEFAULT 1": "",
+		"ALTER TABLE a DROP x, DROP COLUMN IF EXISTS `y z`, CHANGE COLUMN c d INT COMMENT ',DROP q', MODIFY e DECIMAL(9,2), RENAME COLUMN f TO g":    "x y z c e f",
+		"ALTER TABLE a WAIT 5 DROP COLUMN x, ENGINE=InnoDB": "x", "ALTER TABLE a NOWAIT MODIFY x INT": "x",
+		"SET STATEMENT x=1 FOR ALTER TABLE a MODIFY `key` INT": "key", "ALTER TABLE a CONVERT TO CHARACTER SET latin1": "all",
+		"ALTER TABLE a DROP PRIMARY KEY, ADD PRIMARY KEY (x)": "rekeyed", "ALTER TABLE a ADD COLUMN (x INT PRIMARY KEY)": "rekeyed",
+		"ALTER TABLE a COMMENT 'PRIMARY'": "",
+	} {
+		s := parseStatement(text, "shop")
+		got := strings.Join(s.columns, " ")
+		if s.converts {
+			got += "all"
+		}
+		if s.rekeyed {
+			got += "rekeyed"
+		}
+		if got != want {
+			t.Errorf("%q: changes %q, want %q", text, got, want)
+		}
+	}
 	for text, want := range map[string]bool{
 		"CREATE TABLE a (x INT) WITH SYSTEM VERSIONING": true, "CREATE OR REPLACE TABLE a (x INT WITH SYSTEM VERSIONING)": true,
 		"ALTER TABLE a ADD SYSTEM VERSIONING": true, "ALTER TABLE a ADD COLUMN (x INT WITH SYSTEM VERSIONING, y INT)": true,

@@ -142,3 +142,33 @@ func TestSettingsForStatements(t *testing.T) {
 	d.exec(set + "RENAME TABLE stock TO former")
 	expectGap(t, tl.failed(), cdc.GapSkipped, "was renamed")
 }
+
+// TestRewritten doubts a table whose captured columns get other values by an ALTER
+// TABLE, which logs no row, and no other; a column that others look up ends the
+// stream, and so does another key.
+func TestRewritten(t *testing.T) {
+	t.Parallel()
+	flavors(t, func(t *testing.T, f privateserver.Flavor) {
+		d := newDatabase(t, f, "CREATE TABLE stock (id INT PRIMARY KEY, sku VARCHAR(40), qty DECIMAL(9,3), note TEXT)",
+			"CREATE TABLE item (id INT PRIMARY KEY, code VARCHAR(40), note TEXT)", "INSERT INTO stock VALUES (1, 'A', 1.555, '')")
+		cfg := d.config()
+		cfg.Lookups = []cdc.TableName{{Schema: d.name, Name: "item"}}
+		s := d.source(cfg, "stock: qty", "item: code")
+		tl := tail(t, s, "").started()
+		if tables := s.TakeDoubted(); len(tables) > 0 {
+			t.Errorf("at the beginning, %v is doubted", tables)
+		}
+		d.exec("ALTER TABLE stock ADD COLUMN x INT AFTER qty, DROP COLUMN note, ADD INDEX (qty)", "ALTER TABLE item DROP COLUMN note", "INSERT INTO stock (id, qty) VALUES (2, 2)")
+		tl.take(1)
+		if tables := s.TakeDoubted(); len(tables) > 0 {
+			t.Errorf("after changes of other columns, %v is doubted", tables)
+		}
+		d.exec("ALTER TABLE stock MODIFY qty DECIMAL(9,1)")
+		tl.wait("doubt", func() bool { return len(s.TakeDoubted()) == 1 })
+		d.exec("ALTER TABLE item MODIFY code VARCHAR(2)")
+		expectGap(t, tl.failed(), cdc.GapSkipped, "had a column altered that others look up")
+		tl = tail(t, d.source(d.config(), "stock: qty"), "").started()
+		d.exec("ALTER TABLE stock DROP PRIMARY KEY, ADD PRIMARY KEY (id, qty)")
+		expectGap(t, tl.failed(), cdc.GapSkipped, "got another primary key")
+	})
+}

@@ -45,6 +45,10 @@ type statement struct {
 	xid    string
 	// word is the first one.
 	word string
+	// columns are those of the first table whose values an ALTER TABLE may change, every
+	// one if converts is set; rekeyed says that the primary key is another.
+	columns           []string
+	converts, rekeyed bool
 	// versioned says that the first table, or a column of it, gets a history of its rows.
 	versioned bool
 	// onePhase says that an XA COMMIT prepares as well.
@@ -229,9 +233,14 @@ func (s *statement) alter(t *tokens, schema string) {
 	t.skip("IF", "EXISTS")
 	s.verb = verbDefine
 	s.add(t, schema)
-	depth, last, before := 0, sqlToken{}, [2]sqlToken{}
+	depth, last, before, clause := 0, sqlToken{}, [2]sqlToken{}, true
 	for token := t.next(); token.kind != tokenEnd; token = t.next() {
 		s.version(&before, token)
+		if clause {
+			clause = s.clause(*t, token)
+		}
+		clause = clause || depth == 0 && token.kind == tokenMark && token.text == ","
+		s.rekeyed = s.rekeyed || token.upper == "PRIMARY"
 		if token.kind == tokenMark {
 			switch token.text {
 			case "(":
@@ -245,6 +254,33 @@ func (s *statement) alter(t *tokens, schema string) {
 		}
 		last = token
 	}
+}
+
+// clause looks at the first word of one of the things that an ALTER TABLE does, with
+// what comes behind it. It reports whether the next one begins only now.
+func (s *statement) clause(ahead tokens, first sqlToken) bool {
+	switch first.upper {
+	case "WAIT", "NOWAIT": // MariaDB
+		return true
+	case "CONVERT":
+		s.converts = s.converts || ahead.skip("TO")
+		return false
+	case "RENAME":
+		if ahead.peek().upper != "COLUMN" {
+			return false
+		}
+	case "DROP", "CHANGE", "MODIFY":
+	default:
+		return first.kind == tokenWord && first.text[0] >= '0' && first.text[0] <= '9' // of WAIT
+	}
+	ahead.skip("COLUMN")
+	ahead.skip("IF", "EXISTS")
+	switch column := ahead.next(); column.upper {
+	case "INDEX", "KEY", "PRIMARY", "FOREIGN", "CONSTRAINT", "CHECK", "PARTITION", "PERIOD", "SYSTEM":
+	default:
+		s.columns = append(s.columns, column.text)
+	}
+	return false
 }
 
 // version looks for ADD SYSTEM VERSIONING and WITH SYSTEM VERSIONING, last being the
