@@ -1,6 +1,8 @@
 package architecture_test
 
 import (
+	"database/sql"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,7 +13,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats-server/v2/server"
 
+	"tailstock/connector/cdc"
+	"tailstock/internal/privateserver"
 	"tailstock/internal/testenv"
+	"tailstock/sources/mysql"
 )
 
 // compose is what is looked at in docker-compose.yml.
@@ -19,6 +24,7 @@ type compose struct {
 	Services map[string]struct {
 		Image       string
 		Build       string
+		Command     []string
 		Volumes     []string
 		HealthCheck struct{ Test []string }
 		DependsOn   map[string]any `yaml:"depends_on"`
@@ -149,6 +155,64 @@ func TestERPScriptsGrantAccess(t *testing.T) {
 	for _, table := range tables {
 		if !table.MayRead || table.MayWrite {
 			t.Errorf("%s: may read %t, may write %t, want true, false", table.Name, table.MayRead, table.MayWrite)
+		}
+	}
+}
+
+// The scripts that prepare the warehouse run on a server with the settings of
+// docker-compose.yml, which logs what has to be followed, and give Tailstock's account
+// what it needs and no more.
+func TestWarehouseScriptsGrantAccess(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	var settings []func(*privateserver.MySQLOptions)
+	for _, option := range readCompose(t).Services["wms"].Command {
+		name, value, ok := strings.Cut(strings.TrimPrefix(option, "--"), "=")
+		if !ok {
+			t.Fatalf("option %q of the warehouse has no value", option)
+		}
+		settings = append(settings, testenv.MySQLSetting(name, value))
+	}
+	server := testenv.MySQL(t, privateserver.FlavorMariaDB, settings...)
+	if err := server.CreateDatabase(ctx, "wms"); err != nil {
+		t.Fatal(err)
+	}
+	for _, script := range []string{"testdata/wms/schema.sql", "configs/docker/wms-access.sql"} {
+		text, err := os.ReadFile(filepath.Join(root, script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for statement := range strings.SplitSeq(string(text), ";\n") {
+			if strings.TrimSpace(statement) == "" {
+				continue
+			}
+			if err := server.Exec(ctx, "USE wms", statement); err != nil {
+				t.Fatalf("%s: %v", script, err)
+			}
+		}
+	}
+	wanted := cdc.Wanted{
+		{Schema: "wms", Name: "tabBin Stock"}: {"part_no", "hall", "status", "qty"}, {Schema: "wms", Name: "order"}: {"part_no", "hall", "qty", "done"},
+	}
+	cfg := mysql.Config{DSN: server.UserDSN("tailstock", "tailstock", ""), ServerID: 7201}
+	s, err := mysql.New(cfg, wanted, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, f := range s.Check(ctx) {
+		if f.State != cdc.FindingOK {
+			t.Errorf("check: %+v", f)
+		}
+	}
+	db, err := sql.Open("mysql", cfg.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, refused := range []string{"DELETE FROM wms.`order`", "SELECT * FROM wms.journal", "INSERT INTO wms.`tabBin Stock` (hall, bin, part_no, qty) VALUES ('', '', '', 0)"} {
+		if _, err := db.ExecContext(ctx, refused); err == nil {
+			t.Errorf("%s is allowed", refused)
 		}
 	}
 }

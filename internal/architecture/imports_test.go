@@ -59,10 +59,10 @@ var confined = []struct {
 }{
 	{"github.com/jackc/pgx/v5/...", []string{"sources/postgres", "sinks/stockstore", "internal/privateserver", "internal/bench", "internal/demo"}},
 	{"github.com/jackc/pglogrepl", []string{"sources/postgres"}},
-	{"github.com/go-mysql-org/go-mysql/replication", []string{"sources/mysql"}},
-	{"github.com/go-mysql-org/go-mysql/mysql", []string{"sources/mysql"}},
+	{"github.com/go-mysql-org/go-mysql/replication", []string{"sources/mysql", "internal/bench"}},
+	{"github.com/go-mysql-org/go-mysql/mysql", []string{"sources/mysql", "internal/bench"}},
 	{"github.com/go-mysql-org/go-mysql/client", []string{"sources/mysql"}},
-	{"github.com/go-sql-driver/mysql", []string{"sources/mysql", "sinks/stockstore", "internal/privateserver", "internal/demo"}},
+	{"github.com/go-sql-driver/mysql", []string{"sources/mysql", "sinks/stockstore", "internal/privateserver", "internal/bench", "internal/demo"}},
 	{"github.com/klauspost/compress/zstd", []string{"sources/mysql"}},
 	{"github.com/nats-io/...", []string{"connector/natslog"}},
 	{"modernc.org/sqlite/...", []string{"sinks/stockstore"}},

@@ -33,9 +33,7 @@ http: {listen: %q}
 logging: {level: warn}
 sources:
   erp:
-    postgres: {dsn: %q, slot: tailstock_erp, publication: tailstock_erp}
-    tables:
-      public.inventory:
+    %s
         contributes: [{sku: sku, location: location, on_hand: on_hand, committed: reserved}]
 `
 
@@ -56,7 +54,7 @@ func (b *bench) daemon(ctx context.Context, roles string) (*daemon, error) {
 	b.round++
 	name := fmt.Sprintf("tailstock-%d", b.round)
 	config := filepath.Join(b.dir, name+".yaml")
-	text := fmt.Sprintf(configText, b.natsPort.Address(), b.store.DSN("stock"), b.redis.URL(), port.Address(), b.erp.DSN("erp"))
+	text := fmt.Sprintf(configText, b.natsPort.Address(), b.store.DSN("stock"), b.redis.URL(), port.Address(), b.source.section)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

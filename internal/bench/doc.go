@@ -28,9 +28,17 @@
 //	largetx      the same with one large transaction, for memory
 //	levels       the same with a cell for every change, for the memory of nats-server
 //
+// A MariaDB server of its own takes the place of PostgreSQL for these, and a loop of
+// go-mysql's BinlogSyncer, which decodes every row and does nothing with it, that of
+// pg_recvlogical:
+//
+//	mysqllog10, mysqllog1  as log10 and log1
+//	mysqllargetx           one large transaction to the log alone, for memory
+//
 // # Latency
 //
-//	latency      from commit to log, store, levels and Redis at a steady rate of single-row transactions
+//	latency       from commit to log, store, levels and Redis at a steady rate of single-row transactions
+//	mysqllatency  from commit on MariaDB until the store says so, which is asked all the time
 //
 // # What is proved
 //

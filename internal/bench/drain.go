@@ -20,13 +20,15 @@ type drain struct {
 	subjects bool
 	// goal is the least ratio to the reference, 0 for none.
 	goal float64
+	// from names the source in the report if it is not PostgreSQL.
+	from string
 }
 
 func (d drain) String() string {
 	if d.per == d.changes {
-		return fmt.Sprintf("one transaction of %s rows", count(d.changes))
+		return d.from + fmt.Sprintf("one transaction of %s rows", count(d.changes))
 	}
-	return fmt.Sprintf("%s changes of %s rows, %d per transaction", count(d.changes), count(d.rows), d.per)
+	return d.from + fmt.Sprintf("%s changes of %s rows, %d per transaction", count(d.changes), count(d.rows), d.per)
 }
 
 // rate is how fast the backlog went through in a time.
@@ -41,10 +43,10 @@ func (b *bench) drain(ctx context.Context, d drain) error {
 	if err := b.initialLoad(ctx, d.rows); err != nil {
 		return fmt.Errorf("load the table: %w", err)
 	}
-	if err := b.backlog(ctx, d); err != nil {
+	if err := b.source.backlog(ctx, d); err != nil {
 		return fmt.Errorf("make backlog: %w", err)
 	}
-	before, err := b.reference(ctx, referenceSlots[0])
+	before, err := b.source.reference(ctx, 0, d)
 	if err != nil {
 		return err
 	}
@@ -60,7 +62,7 @@ func (b *bench) drain(ctx context.Context, d drain) error {
 	if err := b.verify(ctx, d); err != nil {
 		return err
 	}
-	after, err := b.reference(ctx, referenceSlots[1])
+	after, err := b.source.reference(ctx, 1, d)
 	if err != nil {
 		return err
 	}
@@ -97,7 +99,7 @@ type server struct {
 
 func (b *bench) servers() [len(cpuTimes{})]server {
 	return [...]server{
-		{"nats-server", b.nats.Process.Pid}, {"source", b.erp.PID()}, {"store", b.store.PID()}, {"Redis", b.redis.PID()},
+		{"nats-server", b.nats.Process.Pid}, {"source", b.source.pid()}, {"store", b.store.PID()}, {"Redis", b.redis.PID()},
 	}
 }
 
@@ -216,10 +218,14 @@ func (b *bench) replay(ctx context.Context, d drain) (t time.Duration, err error
 func (b *bench) report(d drain, a arrival, reference time.Duration) {
 	against := func(what string, t time.Duration, goal string) {
 		r, ref := d.rate(t), d.rate(reference)
-		b.table.add(d.String()+": "+what, perSecond(r), "pg_recvlogical "+perSecond(ref), fmt.Sprintf("%.2f", r/ref), goal)
+		b.table.add(d.String()+": "+what, perSecond(r), b.source.tool+" "+perSecond(ref), fmt.Sprintf("%.2f", r/ref), goal)
 	}
 	if d.logOnly {
-		against("source to log", a.log, fmt.Sprintf("ratio %.1f", d.goal))
+		goal := "–"
+		if d.goal > 0 {
+			goal = fmt.Sprintf("ratio %.1f", d.goal)
+		}
+		against("source to log", a.log, goal)
 		b.table.add(d.String()+": log to store, after nats-server was killed", perSecond(d.rate(a.replayed)), "–", "–", "–")
 	} else {
 		against("source to log, store, levels and Redis", a.cache, "50k rows/s")
@@ -251,7 +257,7 @@ func (b *bench) reportCPU(what string, n int, own time.Duration, servers cpuTime
 func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
 
 func memoryGoal(d drain) string {
-	if d.changes > 1_000_000 || d.per == d.changes {
+	if !d.logOnly && (d.changes > 1_000_000 || d.per == d.changes) {
 		return "200 MiB"
 	}
 	return "100 MiB"

@@ -103,6 +103,10 @@ func (b *bench) measurements() ([]measurement, error) {
 	draining := func(name string, d drain) measurement {
 		return measurement{name, func(ctx context.Context) error { return b.drain(ctx, d) }}
 	}
+	inMaria := func(name string, d drain) measurement {
+		d.from = "MariaDB, "
+		return measurement{name, b.mariadb(func(ctx context.Context) error { return b.drain(ctx, d) })}
+	}
 	all := []measurement{
 		draining("log10", drain{rows: b.rows, changes: b.changes, per: 10, logOnly: true, goal: 1}),
 		draining("log1", drain{rows: b.rows, changes: b.changes / 3, per: 1, logOnly: true, goal: 1.5}),
@@ -115,6 +119,10 @@ func (b *bench) measurements() ([]measurement, error) {
 		{"loadlatency", b.loadLatency},
 		draining("largelog", drain{rows: b.rows, changes: b.large, per: 10}),
 		draining("largetx", drain{rows: b.large, changes: b.large, per: b.large}),
+		inMaria("mysqllog10", drain{rows: b.rows, changes: b.changes, per: 10, logOnly: true, goal: 0.7}),
+		inMaria("mysqllog1", drain{rows: b.rows, changes: b.changes / 3, per: 1, logOnly: true, goal: 0.6}),
+		inMaria("mysqllargetx", drain{rows: b.large, changes: b.large, per: b.large, logOnly: true}),
+		{"mysqllatency", b.mariadb(b.probe)},
 		draining("levels", drain{rows: b.levels, changes: b.levels, per: 10, subjects: true}),
 	}
 	if b.only == nil {

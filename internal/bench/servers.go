@@ -24,8 +24,10 @@ type bench struct {
 
 	erp, store *privateserver.Postgres
 	redis      *privateserver.Redis
-	nats       *exec.Cmd
-	natsPort   *privateserver.Port
+	// source is what the daemon follows: erp, or a MariaDB.
+	source   *source
+	nats     *exec.Cmd
+	natsPort *privateserver.Port
 	// round counts the daemons, for the names of their files.
 	round int
 }
@@ -34,11 +36,7 @@ func (b *bench) start(ctx context.Context) (err error) {
 	if b.natsPort, err = privateserver.ReservePort(); err != nil {
 		return err
 	}
-	b.erp, err = privateserver.StartPostgres(ctx, privateserver.PostgresOptions{
-		Dir:      filepath.Join(b.dir, "erp"),
-		Settings: map[string]string{"max_wal_size": "16GB", "shared_buffers": "512MB", "autovacuum": "off"},
-	})
-	if err != nil {
+	if err := b.postgres(ctx); err != nil {
 		return err
 	}
 	b.store, err = privateserver.StartPostgres(ctx, privateserver.PostgresOptions{
@@ -72,18 +70,12 @@ func (b *bench) close() {
 
 // reset gives a measurement fresh databases, an empty NATS and an empty Redis.
 func (b *bench) reset(ctx context.Context, rows int) error {
-	err := b.exec(ctx, b.erp.DSN("postgres"),
-		`select pg_drop_replication_slot(slot_name) from pg_replication_slots`,
-		`drop database if exists erp with (force)`, `create database erp`)
-	if err != nil {
-		return err
-	}
-	err = b.exec(ctx, b.store.DSN("postgres"),
+	err := b.exec(ctx, b.store.DSN("postgres"),
 		`drop database if exists stock with (force)`, `create database stock`, `checkpoint`)
 	if err != nil {
 		return err
 	}
-	if err := b.makeSource(ctx, rows); err != nil {
+	if err := b.source.fresh(ctx, rows); err != nil {
 		return err
 	}
 	if err := b.redis.Flush(ctx); err != nil {

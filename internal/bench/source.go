@@ -2,70 +2,52 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
-// schema is the source. change commits transactions of per rows each, going
-// through the table again and again; $1 is the number of its rows.
-const schema = `
-create table inventory (
-	id bigint primary key, sku text not null, location text not null,
-	on_hand int not null, reserved int not null, updated_at timestamptz not null
-);
-create publication tailstock_erp for table inventory;
-create procedure change(transactions bigint, per bigint, total bigint) language plpgsql as $$
-declare first bigint := 1;
-begin
-	for i in 1..transactions loop
-		update inventory set on_hand = on_hand + 1, updated_at = clock_timestamp() where id between first and first + per - 1;
-		commit;
-		first := first + per;
-		if first + per - 1 > total then first := 1; end if;
-	end loop;
-end $$;`
-
-// referenceSlots are drained by pg_recvlogical, one before and one after the daemon drains its own.
-var referenceSlots = [...]string{"reference_before", "reference_after"} //nolint:gochecknoglobals // constant
-
-func (b *bench) makeSource(ctx context.Context, rows int) error {
-	return b.exec(ctx, b.erp.DSN("erp"), schema,
-		fmt.Sprintf(`insert into inventory select i, 'BRK-' || i, 'DC' || (i %% 3), 1000, i %% 7, now()
-			from generate_series(1, %d) i`, rows),
-		`vacuum analyze inventory`, `checkpoint`,
-		fmt.Sprintf(`select pg_create_logical_replication_slot(n, 'pgoutput') from unnest(array['%s', '%s']) n`,
-			referenceSlots[0], referenceSlots[1]))
+// source is a server that the daemon follows, with what bench asks of it in its SQL.
+type source struct {
+	db  *sql.DB
+	pid func() int
+	// section is its part of the configuration, the names of the tables included.
+	section string
+	// fresh makes the database anew, with a table of so many rows.
+	fresh func(ctx context.Context, rows int) error
+	// changeAll changes every row in one transaction, change one row of a given id,
+	// changes calls a procedure that commits so many transactions of so many rows each,
+	// going through the table of so many rows again and again.
+	changeAll, change, changes string
+	// probe changes what is reserved of one row, and nothing else does; probed says its
+	// SKU, its location, and how much is reserved.
+	probe, probed string
+	// levels lists the table in the order of its SKUs, sums adds up a range of ids:
+	// their number, and the product of id and available.
+	levels, sums string
+	// reference drains a backlog with a tool that only reads it, for the first or the
+	// second time, and returns how long that took.
+	reference func(ctx context.Context, n int, d drain) (time.Duration, error)
+	// tool is the name of what reference uses.
+	tool string
 }
 
-// backlog changes rows in transactions of per rows, behind the slots.
-func (b *bench) backlog(ctx context.Context, d drain) error {
+// backlog changes rows in transactions of d.per rows.
+func (s *source) backlog(ctx context.Context, d drain) error {
 	if d.per == d.changes && d.changes == d.rows {
-		return b.exec(ctx, b.erp.DSN("erp"), `update inventory set on_hand = on_hand + 1, updated_at = clock_timestamp()`)
+		return s.exec(ctx, s.changeAll)
 	}
-	return b.exec(ctx, b.erp.DSN("erp"), fmt.Sprintf(`call change(%d, %d, %d)`, d.changes/d.per, d.per, d.rows))
+	return s.exec(ctx, fmt.Sprintf(s.changes, d.changes/d.per, d.per, d.rows))
 }
 
-// reference drains the backlog from a slot with pg_recvlogical and returns how long it took.
-func (b *bench) reference(ctx context.Context, slot string) (time.Duration, error) {
-	var end string
-	if err := b.query(ctx, b.erp.DSN("erp"), `select pg_current_wal_flush_lsn()::text`, &end); err != nil {
-		return 0, err
+// exec runs statements, one after another.
+func (s *source) exec(ctx context.Context, statements ...string) error {
+	for _, statement := range statements {
+		if _, err := s.db.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
 	}
-	// pg_recvlogical ends by itself at a commit, or keepalive, at or beyond the end.
-	if err := b.exec(ctx, b.erp.DSN("erp"), `create table if not exists marker ()`); err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	cmd := exec.CommandContext(ctx, filepath.Join(b.erp.BinDir(), "pg_recvlogical"), "-d", b.erp.DSN("erp"), "--slot", slot,
-		"--start", "-o", "proto_version=1", "-o", "publication_names=tailstock_erp", "-f", "/dev/null", "--endpos", end, "--no-loop")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("pg_recvlogical: %w: %s", err, out)
-	}
-	return time.Since(began), nil
+	return nil
 }
 
 // steady commits single-row transactions at the configured rate, for a time.
@@ -77,11 +59,16 @@ func (b *bench) steady(ctx context.Context, length time.Duration) error {
 // steadyUntil commits single-row transactions at the configured rate until over
 // says so. Transactions that the server is late with are not made up for.
 func (b *bench) steadyUntil(ctx context.Context, over func() bool) error {
-	conn, err := pgx.Connect(ctx, b.erp.DSN("erp"))
+	conn, err := b.source.db.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx)
+	defer conn.Close()
+	change, err := conn.PrepareContext(ctx, b.source.change)
+	if err != nil {
+		return err
+	}
+	defer change.Close()
 	tick := time.NewTicker(time.Second / time.Duration(b.rate))
 	defer tick.Stop()
 	for i := 0; !over(); i++ {
@@ -90,9 +77,7 @@ func (b *bench) steadyUntil(ctx context.Context, over func() bool) error {
 			return ctx.Err()
 		case <-tick.C:
 		}
-		_, err := conn.Exec(ctx, `update inventory set on_hand = on_hand + 1, updated_at = clock_timestamp() where id = $1`,
-			i*7919%b.rows+1)
-		if err != nil {
+		if _, err := change.ExecContext(ctx, i*7919%b.rows+1); err != nil {
 			return err
 		}
 	}

@@ -32,18 +32,12 @@ type level struct {
 }
 
 func (b *bench) verifyStore(ctx context.Context) error {
-	source, err := pgx.Connect(ctx, b.erp.DSN("erp"))
-	if err != nil {
-		return err
-	}
-	defer source.Close(ctx)
 	store, err := pgx.Connect(ctx, b.store.DSN("stock"))
 	if err != nil {
 		return err
 	}
 	defer store.Close(ctx)
-	want, err := source.Query(ctx, `select sku, location, on_hand::bigint, reserved::bigint
-		from inventory order by sku collate "C"`)
+	want, err := b.source.db.QueryContext(ctx, b.source.levels) //nolint:rowserrcheck // compareLevels looks at it
 	if err != nil {
 		return err
 	}
@@ -57,8 +51,15 @@ func (b *bench) verifyStore(ctx context.Context) error {
 	return compareLevels(want, got)
 }
 
+// levelRows are the rows of a query, by either library.
+type levelRows interface {
+	Next() bool
+	Scan(into ...any) error
+	Err() error
+}
+
 // compareLevels compares two lists in the order of their SKUs.
-func compareLevels(want, got pgx.Rows) error {
+func compareLevels(want, got levelRows) error {
 	for n := 0; ; n++ {
 		more, held := want.Next(), got.Next()
 		if err := errors.Join(want.Err(), got.Err()); err != nil {
@@ -101,17 +102,10 @@ return string.format('%d %.0f', found, sum)`
 const sumStep = 50_000
 
 func (b *bench) verifyCache(ctx context.Context, rows int) error {
-	conn, err := pgx.Connect(ctx, b.erp.DSN("erp"))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
 	for first := 1; first <= rows; first += sumStep {
 		last := min(first+sumStep-1, rows)
 		var found, sum int64
-		err := conn.QueryRow(ctx, `select count(*), coalesce(sum(id * (on_hand - reserved)), 0)::bigint
-			from inventory where id between $1 and $2`, first, last).Scan(&found, &sum)
-		if err != nil {
+		if err := b.source.db.QueryRowContext(ctx, b.source.sums, first, last).Scan(&found, &sum); err != nil {
 			return err
 		}
 		got, err := b.redis.Do(ctx, "EVAL", sumCache, "0", strconv.Itoa(first), strconv.Itoa(last))

@@ -129,9 +129,6 @@ func (d *decoder) finishSource(c *Config, s *Source) {
 	case s.Postgres != nil && s.MySQL != nil:
 		d.reportPath(path+".mysql", "is given beside postgres; a source is one of them")
 	case s.MySQL != nil:
-		if d.has(path + ".lookups") {
-			d.reportPath(path+".lookups", "lookups work with postgres alone in this version; map a table that has the values in columns of its own")
-		}
 		*s.MySQL = s.MySQL.WithDefaults()
 		d.adapter(path+".mysql", s.MySQL.Validate(), nil)
 	case s.Postgres != nil:

@@ -43,10 +43,10 @@ func load(t *testing.T, file string) *config.Config {
 	}
 	c, err := config.Parse(filepath.Join(dir, "sample.yaml"), text, func(name string) (string, bool) {
 		switch {
+		case name == "DEMO_WMS", name == "WMS_DSN":
+			return "root@tcp(demo)/", true
 		case strings.HasSuffix(name, "_DSN"), name == "DEMO_ERP":
 			return "host=" + strings.ToLower(name), true
-		case name == "DEMO_WMS":
-			return "root@tcp(demo)/", true
 		case name == "DEMO_REDIS":
 			return "redis://cache", true
 		case strings.HasSuffix(name, "_PASSWORD"), name == "DEMO_DIR":
@@ -149,8 +149,10 @@ func TestSamplesAgree(t *testing.T) {
 	t.Parallel()
 	ids := func(file string) map[string]inventory.MappingID {
 		out := make(map[string]inventory.MappingID)
-		for _, m := range load(t, "../../configs/"+file).Sources[0].Mappings {
-			out[m.Table().String()] = m.ID()
+		for _, s := range load(t, "../../configs/"+file).Sources {
+			for _, m := range s.Mappings {
+				out[s.Name+" "+m.Table().String()] = m.ID()
+			}
 		}
 		return out
 	}

@@ -95,6 +95,17 @@ func (b *binder) want(n cdc.TableName) (cdc.TableName, bool) {
 	return wanted, ok
 }
 
+// captured are the columns of a wanted table that are captured, those of its key included.
+func (b *binder) captured(name cdc.TableName) []string {
+	columns := slices.Clone(b.wanted[name])
+	if t := b.latest[name]; t != nil {
+		for _, i := range t.Key {
+			columns = append(columns, t.Columns[i].Name)
+		}
+	}
+	return columns
+}
+
 // bind notes the table map with the given number, in place of what it stood for.
 func (b *binder) bind(id uint64, raw []byte) error {
 	if known := b.byID[id]; known != nil && bytes.Equal(known.raw, raw) {

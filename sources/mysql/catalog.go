@@ -34,7 +34,7 @@ func (s *Source) preflight(ctx context.Context, q queryer) (map[cdc.TableName]*d
 	if err != nil {
 		return nil, err
 	}
-	c.cascades = s.cfg.Cascades
+	c.cascades, c.lookups = s.cfg.Cascades, s.cfg.Lookups
 	descriptions, err := c.descriptions(aboutStreaming)
 	if err != nil || c.logsCascades || c.cascades != CascadesVerify {
 		return descriptions, err
@@ -119,6 +119,8 @@ type catalog struct {
 	logsCascades bool
 	// cascades is the policy for those that are not, empty for none.
 	cascades string
+	// lookups are the wanted tables whose rows no comparison repairs.
+	lookups []cdc.TableName
 	// tables are the wanted ones by name.
 	tables []*tableFacts
 	// names are the tables that a missing one may have been meant for; empty if none is missing.
@@ -141,6 +143,8 @@ type tableFacts struct {
 	// details are of columns, in the order of description's.
 	details []columnDetails
 	indexes []indexFacts
+	// leading has, by column, an index that begins with it and that statements may use.
+	leading map[string]string
 	// definition is SHOW CREATE TABLE's text without what changes by itself.
 	definition string
 	foreign    []foreignKey
@@ -157,6 +161,8 @@ type indexFacts struct {
 	columns []string
 	// prefix says that it has only the beginning of some column.
 	prefix bool
+	// hidden says that statements may not use it.
+	hidden bool
 }
 
 func (i *indexFacts) primary() bool { return i.name == "PRIMARY" }

@@ -190,29 +190,62 @@ func (t *tableFacts) readColumns(ctx context.Context, q queryer) error {
 	})
 }
 
-// readIndexes reads the unique indexes whose columns all are NOT NULL. Parts that
-// are expressions have no column, and may be NULL.
+// readIndexes reads the unique indexes whose columns all are NOT NULL, and those by
+// whose first column rows are found. Parts that are expressions have no column, and
+// may be NULL.
 func (t *tableFacts) readIndexes(ctx context.Context, q queryer) error {
-	const query = `SELECT INDEX_NAME, coalesce(COLUMN_NAME, ''), SUB_PART IS NOT NULL, NULLABLE = 'YES' OR COLUMN_NAME IS NULL
-		FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND NON_UNIQUE = 0
-		ORDER BY INDEX_NAME, SEQ_IN_INDEX`
+	// What says that the optimizer ignores an index has another name on each server.
+	const query = `SELECT * FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY INDEX_NAME, SEQ_IN_INDEX`
 	unfit := make(map[string]bool)
-	err := eachRow(ctx, q, query, []any{t.stored.Schema, t.stored.Name}, func(rows *sql.Rows) error {
-		var name, column string
-		var prefix, nullable bool
-		if err := rows.Scan(&name, &column, &prefix, &nullable); err != nil {
-			return err
-		}
+	t.leading = make(map[string]string)
+	err := eachNamed(ctx, q, query, []any{t.stored.Schema, t.stored.Name}, func(row map[string]string) error {
+		name, column := row["INDEX_NAME"], row["COLUMN_NAME"]
 		if n := len(t.indexes); n == 0 || t.indexes[n-1].name != name {
-			t.indexes = append(t.indexes, indexFacts{name: name})
+			t.indexes = append(t.indexes, indexFacts{name: name, hidden: row["IS_VISIBLE"] == "NO" || row["IGNORED"] == "YES"})
+			t.lead(&t.indexes[len(t.indexes)-1], row["INDEX_TYPE"], column)
 		}
 		last := &t.indexes[len(t.indexes)-1]
-		last.columns, last.prefix = append(last.columns, column), last.prefix || prefix
-		unfit[name] = unfit[name] || nullable
+		last.columns, last.prefix = append(last.columns, column), last.prefix || row["SUB_PART"] != ""
+		unfit[name] = unfit[name] || row["NON_UNIQUE"] != "0" || row["NULLABLE"] == "YES" || column == ""
 		return nil
 	})
 	t.indexes = slices.DeleteFunc(t.indexes, func(i indexFacts) bool { return unfit[i.name] })
 	return err
+}
+
+// lead notes that an index of a type begins with a column.
+func (t *tableFacts) lead(index *indexFacts, indexType, column string) {
+	if column == "" || index.hidden || indexType != "BTREE" {
+		return
+	}
+	if t.leading[column] == "" || index.primary() {
+		t.leading[column] = index.name
+	}
+}
+
+// eachNamed calls f for each row of a query, with its values by the names of their
+// columns. NULL is empty.
+func eachNamed(ctx context.Context, q queryer, query string, args []any, f func(map[string]string) error) error {
+	var names []string
+	return eachRow(ctx, q, query, args, func(rows *sql.Rows) (err error) {
+		if names == nil {
+			if names, err = rows.Columns(); err != nil {
+				return err
+			}
+		}
+		values, into := make([]sql.NullString, len(names)), make([]any, len(names))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		row := make(map[string]string, len(names))
+		for i, name := range names {
+			row[strings.ToUpper(name)] = values[i].String
+		}
+		return f(row)
+	})
 }
 
 // namesLimit bounds the names that are looked through for what a missing table

@@ -14,10 +14,16 @@ import (
 // nothing more is said.
 func (c *catalog) review() *review {
 	r := &review{}
+	named := make(map[cdc.TableName]cdc.TableName)
 	for _, t := range c.tables {
 		if !c.reviewExistence(r, t) {
 			continue
 		}
+		if other, ok := named[t.stored]; ok {
+			r.add(aboutTable, cdc.FindingProblem, t.object(), t.object(),
+				fmt.Sprintf("is the same table as %s to the server, which does not tell letter case apart", other), "write the name alike wherever the configuration has it")
+		}
+		named[t.stored] = t.name
 		c.reviewColumns(r, t)
 		t.reviewKey(r)
 		r.add(aboutReading, cdc.FindingOK, "read access to "+t.object(), t.object(), "granted to "+c.account, "")
@@ -152,6 +158,10 @@ func (c *catalog) reviewCascades(r *review, t *tableFacts) {
 	case c.cascades == CascadesAccept:
 		r.add(aboutStreaming, cdc.FindingWarning, requirement, t.object(),
 			"change its rows without a word in the server's log, which the configuration accepts: "+keys, "")
+	case c.cascades == CascadesVerify && slices.Contains(c.lookups, t.name):
+		r.add(aboutStreaming, cdc.FindingProblem, requirement, t.object(),
+			"change its rows without a word in the server's log, and rows that others look up are not compared: "+keys,
+			"set cascades to accept where applications never cause it, or let the applications change the rows themselves")
 	case c.cascades == CascadesVerify:
 		r.add(aboutStreaming, cdc.FindingWarning, requirement, t.object(),
 			"change its rows without a word in the server's log; the table is read again when that may have happened: "+keys, "")

@@ -70,7 +70,7 @@ func (c *check) checkCatalog(ctx context.Context, q queryer, wanted cdc.Wanted) 
 		c.problem("catalog", err.Error(), "")
 		return
 	}
-	catalog.cascades = c.cfg.Cascades
+	catalog.cascades, catalog.lookups = c.cfg.Cascades, c.cfg.Lookups
 	for _, v := range catalog.review().verdicts {
 		c.findings = append(c.findings, v.Finding)
 	}

@@ -174,6 +174,9 @@ func TestCheckTables(t *testing.T) {
 			return
 		}
 		expectFinding(t, found, keys, cdc.FindingProblem, "`odd ``name` (ON DELETE CASCADE ON UPDATE SET NULL of shop.product)", "set cascades to verify")
+		cfg.Cascades, cfg.Lookups = mysql.CascadesVerify, []cdc.TableName{shop("bin")}
+		expectFinding(t, checked(t, cfg, wanted), keys, cdc.FindingProblem, "rows that others look up are not compared", "set cascades to accept")
+		cfg.Lookups = nil
 		for _, policy := range []string{mysql.CascadesVerify, mysql.CascadesAccept} {
 			cfg.Cascades = policy
 			expectFinding(t, checked(t, cfg, wanted), keys, cdc.FindingWarning, "without a word", "")

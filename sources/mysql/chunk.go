@@ -137,7 +137,13 @@ func (a *reading) chunk(ctx context.Context, plan *chunkPlan) (*backfill.Chunk, 
 	if err != nil {
 		return nil, err
 	}
-	chunk.View = &view{server: a.mark.token.server, low: a.mark.token.place, high: high}
+	seen := &view{server: a.mark.token.server, low: a.mark.token.place, high: high}
+	if a.source.reads.see != nil {
+		if seen.sees, err = a.source.reads.see(a, ctx); err != nil {
+			return nil, err
+		}
+	}
+	chunk.View = seen
 	if err := plan.read(ctx, a.session, a.request, chunk); err != nil {
 		return nil, err
 	}
@@ -174,6 +180,7 @@ func (p *chunkPlan) read(ctx context.Context, s *readSession, r *backfill.Reques
 	if r.Where != nil {
 		into = append(into, &keep)
 	}
+	refers := p.refers(r.Referring)
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return err
@@ -183,10 +190,10 @@ func (p *chunkPlan) read(ctx context.Context, s *readSession, r *backfill.Reques
 			return err
 		}
 		c.Last = p.keyOf(row)
-		if r.Where != nil {
+		if r.Where != nil || r.Referring != nil {
 			c.Scanned++
 		}
-		if keep {
+		if keep && refers(row) {
 			c.Rows = append(c.Rows, row)
 		}
 	}

@@ -41,6 +41,12 @@ func explainChunks(t *testing.T, f privateserver.Flavor) {
 		"composite": {"site varchar(9), bin int, part varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, PRIMARY KEY (site, bin, part)", "concat('DC', n % 3), n % 100, concat('P', n)"},
 		"secondary": {"other int PRIMARY KEY, k int", "n, n"},
 		"wide":      {"k int PRIMARY KEY, pad text", "n, repeat('x', 300)"},
+		"referring": {
+			"k int PRIMARY KEY, number int, big bigint unsigned, amount decimal(20,4), utf varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, " +
+				"latin varchar(20) CHARACTER SET latin1 COLLATE latin1_swedish_ci, memo text, raw binary(16), " +
+				"KEY (number), KEY (big), KEY (amount), KEY (utf), KEY (latin), KEY memo (memo(8)), KEY (raw)",
+			"n, n % 100, n % 100, n % 100, concat('C', n % 100), concat('C', n % 100), concat('C', n % 100), unhex(left(sha2(n % 100, 256), 32))",
+		},
 	}
 	statements := []string{"USE " + name}
 	wanted := make(cdc.Wanted)
@@ -50,6 +56,7 @@ func explainChunks(t *testing.T, f privateserver.Flavor) {
 			"ANALYZE TABLE "+table)
 		wanted[cdc.TableName{Schema: name, Name: table}] = nil
 	}
+	wanted[cdc.TableName{Schema: name, Name: "referring"}] = []string{"number", "big", "amount", "utf", "latin", "memo", "raw"}
 	if err := server.Exec(t.Context(), statements...); err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +72,9 @@ func explainChunks(t *testing.T, f privateserver.Flavor) {
 				return err
 			}
 			explainChunk(t, session, plan)
+			if table == "referring" {
+				explainReferring(t, session, plan)
+			}
 		}
 		return nil
 	})
@@ -97,6 +107,33 @@ func explainChunk(t *testing.T, s *readSession, p *chunkPlan) {
 		sorts := what != "listed" && strings.Contains(plan["Extra"], "filesort") || strings.Contains(plan["Extra"], "temporary")
 		if !access[plan["type"]] || plan["key"] != "PRIMARY" || sorts {
 			t.Errorf("%s, %s chunk:\n%s\n%v", p.table.Name.Name, what, query, plan)
+		}
+	}
+}
+
+// explainReferring explains statements that read rows which refer to others: by the
+// index of the column, however many of its values and rows are asked for.
+func explainReferring(t *testing.T, s *readSession, p *chunkPlan) {
+	t.Helper()
+	for column, format := range map[string]string{
+		"number": "%d", "big": "%d", "amount": "%d", "utf": "C%d", "latin": "C%d", "memo": "C%d", "raw": "%032d",
+	} {
+		for _, count := range []int{1, 5, backfill.MaxReferring} {
+			for _, limit := range []int{10, 10_000} {
+				r := backfill.Request{Limit: limit, Referring: &backfill.Referring{Column: column}}
+				r.After = backfill.Key{"5"}
+				for i := range count {
+					r.Referring.Values = append(r.Referring.Values, fmt.Sprintf(format, 7+i))
+				}
+				query, args, err := p.rowsSQL(&r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				plan := explained(t, s, query, args)
+				if plan["key"] != column || plan["type"] != "range" && plan["type"] != "ref" {
+					t.Errorf("%d rows by %d values of %s:\n%.300s\n%v", limit, count, column, query, plan)
+				}
+			}
 		}
 	}
 }

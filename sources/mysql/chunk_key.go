@@ -31,7 +31,9 @@ func (k *keyColumn) placeholder() string {
 	case kindBytes:
 		return "UNHEX(?)"
 	case kindText:
-		return "CONVERT(? USING " + k.charset + ") COLLATE " + k.collation
+		// What the character set lacks becomes "?". MySQL refuses it in a parameter
+		// of that character set, which it makes of one that is converted just once.
+		return "CONVERT(CONVERT(? USING utf8mb4) USING " + k.charset + ") COLLATE " + k.collation
 	default:
 		return "?"
 	}
@@ -96,13 +98,13 @@ func (p *chunkPlan) parameters(key backfill.Key) ([]any, error) {
 		return nil, fmt.Errorf("the key %q has %d values, and the table's has %d", key, len(key), len(p.key))
 	}
 	params := make([]any, len(key))
-	for i := range p.key {
-		param, err := p.key[i].parameter(key[i])
+	for i, text := range key {
+		param, err := p.key[i].parameter(text)
 		if err != nil {
-			return nil, fmt.Errorf("value %q of key column %q: %w", key[i], p.key[i].name, err)
+			return nil, fmt.Errorf("value %q of key column %q: %w", text, p.key[i].name, err)
 		}
 		if f, ok := param.(float64); ok && math.IsInf(f, 0) {
-			return nil, fmt.Errorf("value %q of key column %q is no number of the server", key[i], p.key[i].name)
+			return nil, fmt.Errorf("value %q of key column %q is no number of the server", text, p.key[i].name)
 		}
 		params[i] = param
 	}

@@ -25,6 +25,11 @@ func (a *reading) awaitMark(ctx context.Context) error {
 	if err := a.awaitXA(ctx); err != nil {
 		return err
 	}
+	return a.awaitOrdered(ctx)
+}
+
+// awaitOrdered is awaitMark for what the server commits in the order of its log.
+func (a *reading) awaitOrdered(ctx context.Context) error {
 	if t := &a.mark.token; t.byGTID && t.server.flavor == flavorMySQL {
 		return a.awaitExecuted(ctx)
 	}

@@ -16,9 +16,13 @@ type chunkPlan struct {
 	stored cdc.TableName
 	// columns are those of table.
 	columns []*column
-	key     []keyColumn
+	// collations are those of columns.
+	collations []string
+	key        []keyColumn
+	// leading has, by column, the index that finds rows by it.
+	leading map[string]string
 	// index is the name of the index that orders by the key, empty if it has only
-	// the beginning of some column.
+	// the beginning of some column, or if the server's optimizer is to ignore it.
 	index string
 	// definition is what the server must say of the table for the plan to be right.
 	definition string
@@ -58,15 +62,17 @@ func (s *Source) newPlan(ctx context.Context, q queryer, wanted cdc.Wanted, abou
 	t := c.tables[0]
 	plan := &chunkPlan{table: s.tableOf(wanted, &t.description), stored: t.stored, definition: t.definition, made: time.Now()}
 	for i := range plan.table.Columns {
-		plan.columns = append(plan.columns, &t.columns[t.index(plan.table.Columns[i].Name)])
+		at := t.index(plan.table.Columns[i].Name)
+		plan.columns, plan.collations = append(plan.columns, &t.columns[at]), append(plan.collations, t.details[at].collation)
 	}
 	for _, name := range t.key {
 		i := t.index(name)
 		plan.key = append(plan.key, keyColumn{column: &t.columns[i], collation: t.details[i].collation})
 	}
-	if index := t.chooseKey(); !index.prefix {
+	if index := t.chooseKey(); !index.prefix && !index.hidden {
 		plan.index = index.name
 	}
+	plan.leading = t.leading
 	return plan, nil
 }
 

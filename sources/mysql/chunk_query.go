@@ -14,8 +14,10 @@ import (
 // wanted, and the last row that was looked at is known.
 func (p *chunkPlan) rowsSQL(r *backfill.Request) (query string, args []any, err error) {
 	switch {
-	case r.Keys != nil && r.Where != nil:
+	case r.Keys != nil && (r.Where != nil || r.Referring != nil):
 		return "", nil, errors.New("a chunk of listed keys has no condition")
+	case r.Where != nil && r.Referring != nil:
+		return "", nil, errors.New("a chunk of rows that refer to others has no condition")
 	case r.Keys != nil:
 		return p.listSQL(r.Keys)
 	case r.Limit < 1:
@@ -29,7 +31,32 @@ func (p *chunkPlan) rowsSQL(r *backfill.Request) (query string, args []any, err 
 		}
 		selected, args = ", ("+w.sql.String()+") IS TRUE", w.args
 	}
-	var conditions []string
+	conditions, bounds, err := p.rangeSQL(&r.Range)
+	if err != nil {
+		return "", nil, err
+	}
+	args = append(args, bounds...)
+	from := p.fromSQL()
+	if r.Referring != nil {
+		index, condition, values, err := p.referringSQL(r.Referring)
+		if err != nil {
+			return "", nil, err
+		}
+		if index != "" {
+			from = quoteTable(p.stored) + " FORCE INDEX (" + quoteName(index) + ")"
+			conditions, args = append(conditions, condition), append(args, values...)
+		}
+	}
+	where := ""
+	if len(conditions) > 0 {
+		where = " WHERE " + strings.Join(conditions, " AND ")
+	}
+	return fmt.Sprintf("SELECT %s%s FROM %s%s ORDER BY %s LIMIT %d",
+		p.columnsSQL(), selected, from, where, p.keySQL(), r.Limit), args, nil
+}
+
+// rangeSQL returns the conditions for the rows of a range, and their parameters.
+func (p *chunkPlan) rangeSQL(r *backfill.Range) (conditions []string, args []any, err error) {
 	bound := func(key backfill.Key, operator, last string) error {
 		if key == nil {
 			return nil
@@ -47,17 +74,12 @@ func (p *chunkPlan) rowsSQL(r *backfill.Request) (query string, args []any, err 
 		after = ">="
 	}
 	if err := bound(r.After, ">", after); err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	if err := bound(r.Upto, "<", "<="); err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
-	where := ""
-	if len(conditions) > 0 {
-		where = " WHERE " + strings.Join(conditions, " AND ")
-	}
-	return fmt.Sprintf("SELECT %s%s FROM %s%s ORDER BY %s LIMIT %d",
-		p.columnsSQL(), selected, p.fromSQL(), where, p.keySQL(), r.Limit), args, nil
+	return conditions, args, nil
 }
 
 // fromSQL returns the table with the index that reads it in the order of the key,

@@ -25,6 +25,9 @@ type chunkReads struct {
 	// await replaces (*reading).awaitMark if it is not nil: tests prove that what is
 	// not awaited is found.
 	await func(*reading, context.Context) error
+	// see replaces what a view sees if it is not nil: tests prove that claims which
+	// are too large are found. It is called once the view is there.
+	see func(*reading, context.Context) (func(*cdc.Transaction) bool, error)
 	// generation counts the calls of forget.
 	generation int
 	plans      map[cdc.TableName]*chunkPlan

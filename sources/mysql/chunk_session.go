@@ -94,7 +94,8 @@ func (s *readSession) setUp(ctx context.Context) error {
 	settings := fmt.Sprintf("lock_wait_timeout = %d, innodb_lock_wait_timeout = %d, wait_timeout = %d",
 		seconds, seconds, int(idleTimeout.Seconds()))
 	if s.isMariaDB() {
-		settings += fmt.Sprintf(", max_statement_time = %d, idle_transaction_timeout = %d", seconds, seconds)
+		// Long lists stay lists, which are looked up in an index.
+		settings += fmt.Sprintf(", max_statement_time = %d, idle_transaction_timeout = %d, in_predicate_conversion_threshold = 0", seconds, seconds)
 	} else {
 		settings += fmt.Sprintf(", max_execution_time = %d", readTimeout.Milliseconds())
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"tailstock/connector/cdc"
 )
 
 // Defaults of Config.
@@ -47,6 +49,9 @@ type Config struct {
 	ServerID uint32
 	// Cascades is one of "refuse", "verify" and "accept". Defaults to "refuse".
 	Cascades string
+	// Lookups are those of the wanted tables that rows of others look up. They are kept
+	// in memory, so that no comparison with a store finds what changed them unlogged.
+	Lookups []cdc.TableName
 
 	// ConnectTimeout bounds making a connection, unless the DSN has a timeout.
 	// Defaults to 10 s.

@@ -38,7 +38,7 @@ const conformancePartRows = 50
 func conformanceHarness(flavor privateserver.Flavor, settings map[string]string, disturb ...func(testing.TB, *privateserver.MySQL)) sourcetest.Harness {
 	features := sourcetest.Features{StreamsBeforeVisible: true, OmitsLargeValues: settings["binlog-row-image"] == "NOBLOB"}
 	dialect := sourcetest.Dialect{
-		UUID: "uuid", LargeText: "mediumtext",
+		UUID: "uuid", LargeText: "mediumtext", Omitting: []string{"SET SESSION binlog_row_image = MINIMAL"},
 		AlterType: func(table, column, newType string) string {
 			return fmt.Sprintf("ALTER TABLE %s MODIFY COLUMN %s %s", table, column, newType)
 		},
@@ -71,7 +71,7 @@ func conformanceHarness(flavor privateserver.Flavor, settings map[string]string,
 		}
 	}
 	return sourcetest.Harness{
-		Features: features, Dialect: dialect, PartRows: conformancePartRows, Start: start("1"), StartOther: start("2"),
+		Features: features, Dialect: dialect, PartRows: conformancePartRows, QuietPoints: *quietPoints, Start: start("1"), StartOther: start("2"),
 	}
 }
 

@@ -2,6 +2,8 @@ package mysql
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"tailstock/connector/cdc"
@@ -130,6 +132,16 @@ func (d *decoder) statementRows(word string, h *eventHeader) error {
 // define handles a statement that changes definitions, or takes rows away without
 // logging each.
 func (d *decoder) define(s *statement) error {
+	if s.versioned {
+		if name, ok := d.binder.want(s.tables[0]); ok {
+			return &cdc.GapError{
+				Reason: cdc.GapSkipped,
+				Detail: fmt.Sprintf("table %s became system-versioned in transaction %s at %s: from there on the log has the rows of its history, "+
+					"too, and does not tell them apart", name, d.group.name(), d.group.start),
+				Fix: "ALTER TABLE " + quoteTable(name) + " DROP SYSTEM VERSIONING; " + reloadFix,
+			}
+		}
+	}
 	switch s.verb {
 	case verbEmpty:
 		for _, t := range s.tables {
@@ -158,6 +170,9 @@ func (d *decoder) define(s *statement) error {
 	case verbDefine:
 		if len(s.tables) > 0 {
 			if name, ok := d.binder.want(s.tables[0]); ok {
+				if err := d.rewritten(name, s); err != nil {
+					return err
+				}
 				return d.altered(name)
 			}
 		}
@@ -182,6 +197,27 @@ func (d *decoder) altered(name cdc.TableName) error {
 		return err
 	}
 	d.token.schema = digests(d.binder.catalog)
+	return nil
+}
+
+// rewritten looks at what a statement did to rows of a table without logging any: a
+// column that has other values now. Its rows are compared with the store then. The
+// rows that others look up are not, and a key names other rows.
+func (d *decoder) rewritten(name cdc.TableName, s *statement) error {
+	if s.rekeyed {
+		return d.replaced(name, "got another primary key")
+	}
+	captured := s.converts
+	for _, column := range d.binder.captured(name) {
+		captured = captured || slices.ContainsFunc(s.columns, func(c string) bool { return strings.EqualFold(c, column) })
+	}
+	switch {
+	case !captured:
+	case slices.Contains(d.binder.source.cfg.Lookups, name):
+		return d.replaced(name, "had a column altered that others look up")
+	default:
+		d.doubt([]cdc.TableName{name})
+	}
 	return nil
 }
 

@@ -210,6 +210,16 @@ func TestStatements(t *testing.T) {
 		{"ROLLBACK TO `s`", verbRollbackTo, nil},
 		{"SAVEPOINT `s`", verbOther, nil},
 		{"FROBNICATE a", verbUnknown, nil},
+		{"SET GLOBAL x = 1", verbOther, nil},
+		{"SET STATEMENT max_statement_time=100 FOR TRUNCATE TABLE a", verbEmpty, tables("shop.a")},
+		{"set statement sort_buffer_size = (SELECT 1 FOR UPDATE), x='FOR ' for set statement y=1 FOR alter table wms.a add x int", verbDefine, tables("wms.a")},
+		{"SET STATEMENT x=1 FOR INSERT INTO a VALUES (1)", verbRows, nil},
+		{"SET STATEMENT", verbOther, nil},
+		{"ANALYZE TABLE a", verbOther, nil},
+		{"ANALYZE NO_WRITE_TO_BINLOG TABLE a", verbOther, nil},
+		{"ANALYZE FORMAT=JSON UPDATE a SET x = 1", verbRows, nil},
+		{"(SELECT f())", verbUnknown, nil},
+		{"CREATE TABLE a (x INT, system INT) COMMENT 'WITH SYSTEM VERSIONING'", verbDefine, tables("shop.a")},
 		{"", verbOther, nil},
 	} {
 		s := parseStatement(c.text, "shop")
@@ -218,6 +228,37 @@ func TestStatements(t *testing.T) {
 		}
 		if c.verb != verbEmptySchema && strings.Join(names(s.tables), " ") != strings.Join(names(c.tables), " ") {
 			t.Errorf("%q: tables %v, want %v", c.text, s.tables, c.tables)
+		}
+	}
+	for text, want := range map[string]string{
+		"ALTER TABLE a ADD COLUMN x INT AFTER y, ADD INDEX (z), DROP INDEX i, DROP FOREIGN KEY f, RENAME INDEX i TO j, ALTER COLUMN y SET DEFAULT 1": "",
+		"ALTER TABLE a DROP x, DROP COLUMN IF EXISTS `y z`, CHANGE COLUMN c d INT COMMENT ',DROP q', MODIFY e DECIMAL(9,2), RENAME COLUMN f TO g":    "x y z c e f",
+		"ALTER TABLE a WAIT 5 DROP COLUMN x, ENGINE=InnoDB": "x", "ALTER TABLE a NOWAIT MODIFY x INT": "x",
+		"SET STATEMENT x=1 FOR ALTER TABLE a MODIFY `key` INT": "key", "ALTER TABLE a CONVERT TO CHARACTER SET latin1": "all",
+		"ALTER TABLE a DROP PRIMARY KEY, ADD PRIMARY KEY (x)": "rekeyed", "ALTER TABLE a ADD COLUMN (x INT PRIMARY KEY)": "rekeyed",
+		"ALTER TABLE a COMMENT 'PRIMARY'": "",
+	} {
+		s := parseStatement(text, "shop")
+		got := strings.Join(s.columns, " ")
+		if s.converts {
+			got += "all"
+		}
+		if s.rekeyed {
+			got += "rekeyed"
+		}
+		if got != want {
+			t.Errorf("%q: changes %q, want %q", text, got, want)
+		}
+	}
+	for text, want := range map[string]bool{
+		"CREATE TABLE a (x INT) WITH SYSTEM VERSIONING": true, "CREATE OR REPLACE TABLE a (x INT WITH SYSTEM VERSIONING)": true,
+		"ALTER TABLE a ADD SYSTEM VERSIONING": true, "ALTER TABLE a ADD COLUMN (x INT WITH SYSTEM VERSIONING, y INT)": true,
+		"/*!100100 ALTER*/ TABLE a ENGINE=InnoDB, ADD SYSTEM/**/VERSIONING": true, "ALTER TABLE a DROP SYSTEM VERSIONING": false,
+		"CREATE TABLE a (x INT WITHOUT SYSTEM VERSIONING)": false, "ALTER TABLE a COMMENT 'ADD SYSTEM VERSIONING'": false,
+		"SET STATEMENT system_versioning_alter_history=keep FOR ALTER TABLE a ADD SYSTEM VERSIONING": true,
+	} {
+		if s := parseStatement(text, "shop"); s.versioned != want {
+			t.Errorf("%q: versioned %v, want %v", text, s.versioned, want)
 		}
 	}
 	for text, want := range map[string]string{

@@ -45,6 +45,12 @@ type statement struct {
 	xid    string
 	// word is the first one.
 	word string
+	// columns are those of the first table whose values an ALTER TABLE may change, every
+	// one if converts is set; rekeyed says that the primary key is another.
+	columns           []string
+	converts, rekeyed bool
+	// versioned says that the first table, or a column of it, gets a history of its rows.
+	versioned bool
 	// onePhase says that an XA COMMIT prepares as well.
 	onePhase bool
 }
@@ -62,6 +68,16 @@ func parseStatement(text, schema string) statement {
 	first := t.next()
 	s := statement{word: first.upper}
 	switch first.upper {
+	case "SET":
+		if t.settings() {
+			return parseStatement(t.text, schema)
+		}
+	case "ANALYZE":
+		switch t.next().upper {
+		case "TABLE", "TABLES", "LOCAL", "NO_WRITE_TO_BINLOG":
+		default: // MariaDB: a statement that is executed, and explained
+			s.verb = verbRows
+		}
 	case "BEGIN":
 		s.verb = verbBegin
 	case "START":
@@ -91,11 +107,31 @@ func parseStatement(text, schema string) statement {
 	case "RENAME":
 		s.rename(t, schema)
 	default:
-		if !harmless[first.upper] {
+		if !harmless[first.upper] || first.kind == tokenMark {
 			s.verb = verbUnknown
 		}
 	}
 	return s
+}
+
+// settings takes what stands before a statement for which alone it sets variables,
+// as MariaDB logs it: SET STATEMENT … FOR. Without that it takes all there is.
+func (t *tokens) settings() bool {
+	if t.next().upper != "STATEMENT" {
+		return false
+	}
+	depth := 0
+	for token := t.next(); token.kind != tokenEnd; token = t.next() {
+		switch {
+		case token.kind == tokenMark && token.text == "(":
+			depth++
+		case token.kind == tokenMark && token.text == ")":
+			depth--
+		case token.upper == "FOR" && depth == 0:
+			return true
+		}
+	}
+	return false
 }
 
 // add takes the name of a table.
@@ -156,6 +192,10 @@ func (s *statement) create(t *tokens, schema string) {
 		default:
 			s.verb = verbDefine
 		}
+		var last [2]sqlToken
+		for token := t.next(); token.kind != tokenEnd; token = t.next() {
+			s.version(&last, token)
+		}
 	case "INDEX":
 		s.verb = verbDefine
 		s.on(t, schema)
@@ -193,8 +233,14 @@ func (s *statement) alter(t *tokens, schema string) {
 	t.skip("IF", "EXISTS")
 	s.verb = verbDefine
 	s.add(t, schema)
-	depth, last := 0, sqlToken{}
+	depth, last, before, clause := 0, sqlToken{}, [2]sqlToken{}, true
 	for token := t.next(); token.kind != tokenEnd; token = t.next() {
+		s.version(&before, token)
+		if clause {
+			clause = s.clause(*t, token)
+		}
+		clause = clause || depth == 0 && token.kind == tokenMark && token.text == ","
+		s.rekeyed = s.rekeyed || token.upper == "PRIMARY"
 		if token.kind == tokenMark {
 			switch token.text {
 			case "(":
@@ -208,6 +254,42 @@ func (s *statement) alter(t *tokens, schema string) {
 		}
 		last = token
 	}
+}
+
+// clause looks at the first word of one of the things that an ALTER TABLE does, with
+// what comes behind it. It reports whether the next one begins only now.
+func (s *statement) clause(ahead tokens, first sqlToken) bool {
+	switch first.upper {
+	case "WAIT", "NOWAIT": // MariaDB
+		return true
+	case "CONVERT":
+		s.converts = s.converts || ahead.skip("TO")
+		return false
+	case "RENAME":
+		if ahead.peek().upper != "COLUMN" {
+			return false
+		}
+	case "DROP", "CHANGE", "MODIFY":
+	default:
+		return first.kind == tokenWord && first.text[0] >= '0' && first.text[0] <= '9' // of WAIT
+	}
+	ahead.skip("COLUMN")
+	ahead.skip("IF", "EXISTS")
+	switch column := ahead.next(); column.upper {
+	case "INDEX", "KEY", "PRIMARY", "FOREIGN", "CONSTRAINT", "CHECK", "PARTITION", "PERIOD", "SYSTEM":
+	default:
+		s.columns = append(s.columns, column.text)
+	}
+	return false
+}
+
+// version looks for ADD SYSTEM VERSIONING and WITH SYSTEM VERSIONING, last being the
+// two tokens before.
+func (s *statement) version(last *[2]sqlToken, token sqlToken) {
+	if token.upper == "VERSIONING" && last[1].upper == "SYSTEM" && (last[0].upper == "ADD" || last[0].upper == "WITH") {
+		s.versioned = true
+	}
+	last[0], last[1] = last[1], token
 }
 
 // alteration looks at one word of an ALTER TABLE, last being the one before.

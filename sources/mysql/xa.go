@@ -33,7 +33,7 @@ func (p *prepared) room(xid string, n int) error {
 	return &cdc.SetupError{
 		Object:  "XA transaction " + xid,
 		Problem: fmt.Sprintf("has too many changes to be kept until it is decided, together with the others that are prepared: %d bytes", p.bytes+n),
-		Fix:     "raise xa_bytes, or decide the transactions that XA RECOVER lists",
+		Fix:     "raise xa_bytes, which goes on where this ended; decide those that XA RECOVER lists and nobody needs, so that it does not fill again",
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,25 +22,27 @@ const sabotageVariable = "TAILSTOCK_TEST_SABOTAGE"
 func TestConformanceCatches(t *testing.T) {
 	t.Parallel()
 	for sabotage, test := range map[string]string{
-		"drop":     "CommitOrder",
-		"repeat":   "CommitOrder",
-		"reorder":  "CommitOrder",
-		"split":    "SeveralTables",
-		"backward": "SeveralTables",
-		"null":     "LargeValues",
-		"lie":      "Complete",
-		"eager":    "ResumeFromPart",
-		"late":     "ResumeFromEveryToken",
-		"confirm":  "Confirm",
-		"curious":  "OnlyWanted",
-		"stale":    "Workload",
-		"unmarked": "LoadInvisible",
-		"mute":     "LoadIdle",
-		"blind":    "Load",
-		"hasty":    "Load",
-		"short":    "Load",
-		"round":    "ChunkValues",
-		"keyless":  "ReadKeys",
+		"drop":      "CommitOrder",
+		"repeat":    "CommitOrder",
+		"reorder":   "CommitOrder",
+		"split":     "SeveralTables",
+		"backward":  "SeveralTables",
+		"null":      "LargeValues",
+		"lie":       "Complete",
+		"eager":     "ResumeFromPart",
+		"late":      "ResumeFromEveryToken",
+		"confirm":   "Confirm",
+		"curious":   "OnlyWanted",
+		"stale":     "Workload",
+		"unmarked":  "LoadInvisible",
+		"mute":      "LoadIdle",
+		"blind":     "Load",
+		"hasty":     "Load",
+		"short":     "Load",
+		"round":     "ChunkValues",
+		"keyless":   "ReadKeys",
+		"loose":     "ReadReferring",
+		"unrelated": "Load",
 	} {
 		t.Run(sabotage, func(t *testing.T) {
 			t.Parallel()
@@ -205,6 +208,14 @@ func (s *saboteur) Read(ctx context.Context, mark backfill.Mark, r backfill.Requ
 		}
 	case "keyless":
 		if len(c.Rows) > 0 && r.Keys != nil {
+			c.Rows = c.Rows[1:]
+		}
+	case "loose": // as a collation does that ignores letter case
+		if r.Referring != nil && len(c.Rows) > 0 && slices.Contains(r.Referring.Values, "A") {
+			c.Rows = append(c.Rows, c.Rows[len(c.Rows)-1])
+		}
+	case "unrelated":
+		if r.Referring != nil && len(c.Rows) > 1 {
 			c.Rows = c.Rows[1:]
 		}
 	}

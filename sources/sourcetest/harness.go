@@ -41,6 +41,8 @@ type Harness struct {
 	// PartRows is the most changes that the sources of this harness put in one
 	// part: set it low, 100 or so.
 	PartRows int
+	// QuietPoints is how often a load of omitted values stops to compare. Defaults to 2.
+	QuietPoints int
 	// Start starts a server of its own for one test, which ends with it.
 	Start func(t *testing.T) *Server
 	// StartOther starts a server with another identity than those that Start
@@ -57,6 +59,9 @@ type Dialect struct {
 	// LazyCommit makes the transaction that begins with it commit without
 	// waiting for the disk; empty if there is no such thing.
 	LazyCommit string
+	// Omitting is what a session executes so that the log leaves out of its rows all
+	// that it can; empty if there is no such thing.
+	Omitting []string
 	// Prepared returns what prepares a transaction of statements under a name on
 	// one connection, what commits it, and what gets rid of a transaction that
 	// could not be prepared, each executed whatever became of the one before; nil
@@ -104,11 +109,11 @@ func Run(t *testing.T, h Harness) {
 	run(t, h, slices.Concat(streamTests(), loadTests()))
 }
 
-// RunLoads asserts what Run does of tables that are loaded beside the stream: for
-// servers that are set up in other ways.
+// RunLoads asserts what Run does of tables that are loaded beside the stream, and
+// more: for servers that are set up in other ways.
 func RunLoads(t *testing.T, h Harness) {
 	t.Helper()
-	run(t, h, loadTests())
+	run(t, h, append(loadTests(), namedTest{"LoadOmitting", testLoadOmitting}))
 }
 
 type namedTest struct {
@@ -147,6 +152,7 @@ func streamTests() []namedTest {
 		{"Workload", testWorkload},
 		{"ChunkValues", testChunkValues},
 		{"ReadKeys", testReadKeys},
+		{"ReadReferring", testReadReferring},
 	}
 }
 

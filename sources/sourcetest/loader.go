@@ -30,6 +30,9 @@ type loader struct {
 	limit  int
 	// patience is how long follow waits.
 	patience time.Duration
+	// inexact says that rows are completed by what is there later, so that nothing can
+	// be compared before it is quiet.
+	inexact bool
 
 	recorder *backfill.Recorder
 	stream   *fold
@@ -51,6 +54,12 @@ type load struct {
 	results chan result
 	cancel  context.CancelFunc
 	result  *result
+
+	// column, if not empty, has only rows read by what that column refers to: those
+	// that have one of the values that are there. What is read goes nowhere; it is
+	// compared.
+	column  string
+	touched map[cdc.RowKey]bool
 
 	// chunks, dropped and again count chunks placed, rows dropped from them, and
 	// chunks that had to be read again.
@@ -90,10 +99,12 @@ func (l *loader) stop() {
 	}
 }
 
-// begin loads every table as often.
+// begin loads every table as often, and reads half as often by what rows refer to.
 func (l *loader) begin(passes int) {
 	for _, d := range l.loads {
-		d.passes = passes
+		if d.passes = passes; d.column != "" {
+			d.passes = passes / 2
+		}
 	}
 }
 
@@ -109,6 +120,9 @@ func (l *loader) emit(ctx context.Context, t *cdc.Transaction) error {
 		return err
 	}
 	l.recorder.Record(t, net)
+	for _, d := range l.loads {
+		d.touch(net)
+	}
 	if err := l.stream.add(ctx, l.source, t); err != nil {
 		return err
 	}
@@ -157,11 +171,17 @@ func (l *loader) step(ctx context.Context, d *load, at cdc.Resume) error {
 func (l *loader) open(ctx context.Context, d *load) {
 	if !d.running {
 		d.running, d.after = true, nil
-		l.loaded.rows[d.table] = make(map[cdc.RowKey]string)
+		if d.column == "" {
+			l.loaded.rows[d.table] = make(map[cdc.RowKey]string)
+		}
 	}
-	d.window = l.recorder.Open(d.table)
-	d.request = backfill.Request{Table: d.table, Range: backfill.Range{After: d.after}, Limit: l.limit}
-	results, mark, request := make(chan result, 1), l.source.Mark(), d.request
+	request := backfill.Request{Table: d.table, Range: backfill.Range{After: d.after}, Limit: l.limit}
+	if d.column != "" {
+		request.Referring = &backfill.Referring{Column: d.column, Values: l.referred(d)}
+		d.touched = make(map[cdc.RowKey]bool)
+	}
+	d.window, d.request = l.recorder.Open(d.table), request
+	results, mark := make(chan result, 1), l.source.Mark()
 	ctx, cancel := context.WithCancel(ctx)
 	d.results, d.cancel = results, cancel
 	go func() {
@@ -186,7 +206,10 @@ func (l *loader) place(d *load) error {
 		return err
 	}
 	rows := l.loaded.rows[d.table]
-	if rows == nil {
+	switch {
+	case d.column != "":
+		rows = make(map[cdc.RowKey]string)
+	case rows == nil:
 		return fmt.Errorf("a chunk without a pass")
 	}
 	for _, p := range placed {
@@ -194,11 +217,20 @@ func (l *loader) place(d *load) error {
 	}
 	d.chunks++
 	d.dropped += len(chunk.Rows) - len(placed)
-	last := len(chunk.Rows) < l.limit
-	if err := l.compare(d, chunk.Last, last); err != nil {
+	last := chunk.Read() < l.limit
+	switch {
+	case l.inexact:
+	case d.column != "":
+		err = l.compareReferring(d, rows, chunk.Last, last)
+	default:
+		err = l.compare(d, chunk.Last, last)
+	}
+	if err != nil {
 		return err
 	}
-	d.after = chunk.Last
+	if chunk.Last != nil {
+		d.after = chunk.Last
+	}
 	if last {
 		d.running = false
 		d.passes--

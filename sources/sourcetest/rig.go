@@ -54,6 +54,11 @@ func (r *rig) commit(statements ...string) {
 	}
 }
 
+// session is one connection, or a pool of them.
+type session interface {
+	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
+}
+
 // rollback executes statements in one transaction and rolls it back.
 func (r *rig) rollback(statements ...string) {
 	r.t.Helper()
@@ -62,7 +67,7 @@ func (r *rig) rollback(statements ...string) {
 	}
 }
 
-func inTransaction(ctx context.Context, db *sql.DB, commit bool, statements ...string) error {
+func inTransaction(ctx context.Context, db session, commit bool, statements ...string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)

@@ -3,6 +3,7 @@ package sourcetest
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -25,17 +26,25 @@ type writers struct {
 	once    sync.Once
 	// ahead has about one for every commit that was not delivered yet: writers
 	// that outran the stream for good would keep chunks from being placed.
-	ahead     chan struct{}
+	ahead chan struct{}
+	// omitting is what the last writer's session begins with.
+	omitting  []string
 	committed atomic.Int64
 	prepared  atomic.Int64
+	omitted   atomic.Int64
 }
 
-// startWriters starts n writers.
-func startWriters(r *rig, h Harness, n int) *writers {
-	w := &writers{r: r, h: h, stopped: make(chan struct{}), ahead: make(chan struct{}, 5*n)}
+// startWriters starts n writers. With omitting, the last one works in one session
+// that begins with it.
+func startWriters(r *rig, h Harness, n int, omitting ...string) *writers {
+	w := &writers{r: r, h: h, stopped: make(chan struct{}), ahead: make(chan struct{}, 5*n), omitting: omitting}
 	for i := range n {
 		random := rand.New(rand.NewPCG(uint64(i), 7))
-		w.group.Go(func() { w.write(random, i) })
+		if i == n-1 && len(omitting) > 0 {
+			w.group.Go(func() { w.omit(random, i) })
+			continue
+		}
+		w.group.Go(func() { w.write(r.DB, random, i) })
 	}
 	r.t.Cleanup(w.stop)
 	return w
@@ -58,7 +67,25 @@ func (w *writers) delivered(t *cdc.Transaction) {
 	}
 }
 
-func (w *writers) write(random *rand.Rand, writer int) {
+// omit writes in one session, in which every row image lacks what it can.
+func (w *writers) omit(random *rand.Rand, writer int) {
+	conn, err := w.r.DB.Conn(context.Background())
+	if err == nil {
+		defer func() {
+			// What was set must not be met by others.
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+			_ = conn.Close()
+		}()
+		err = execAll(context.Background(), conn, w.omitting)
+	}
+	if err != nil {
+		w.r.t.Errorf("writer %d: %v", writer, err)
+		return
+	}
+	w.write(conn, random, writer)
+}
+
+func (w *writers) write(session session, random *rand.Rand, writer int) {
 	ctx := context.Background()
 	for n := 0; ; n++ {
 		select {
@@ -66,7 +93,7 @@ func (w *writers) write(random *rand.Rand, writer int) {
 		case <-w.stopped:
 			return
 		}
-		if !w.transaction(ctx, random, writer, n) {
+		if !w.transaction(ctx, session, random, writer, n) {
 			select {
 			case <-w.ahead:
 			default: // progress was counted for it
@@ -76,7 +103,7 @@ func (w *writers) write(random *rand.Rand, writer int) {
 }
 
 // transaction executes a transaction, and reports whether it will be delivered.
-func (w *writers) transaction(ctx context.Context, random *rand.Rand, writer, n int) bool {
+func (w *writers) transaction(ctx context.Context, session session, random *rand.Rand, writer, n int) bool {
 	switch {
 	case writer == 0 && random.IntN(40) == 0:
 		// Rewrites the table, without a change of any row.
@@ -94,10 +121,13 @@ func (w *writers) transaction(ctx context.Context, random *rand.Rand, writer, n 
 		statements = append([]string{lazy}, statements...)
 	}
 	commit := random.IntN(6) > 0
-	if inTransaction(ctx, w.r.DB, commit, statements...) != nil || !commit {
+	if inTransaction(ctx, session, commit, statements...) != nil || !commit {
 		return false
 	}
 	w.committed.Add(1)
+	if session != w.r.DB {
+		w.omitted.Add(1)
+	}
 	return true
 }
 

@@ -123,7 +123,9 @@ func sourceOf(s *config.Source, log *slog.Logger, reg prometheus.Registerer) (ad
 
 func adapterOf(s *config.Source, wanted cdc.Wanted, log *slog.Logger, reg prometheus.Registerer) (adapter, error) {
 	if s.MySQL != nil {
-		return mysql.New(*s.MySQL, wanted, log, reg)
+		cfg := *s.MySQL
+		cfg.Lookups = lookupTables(s.Mappings)
+		return mysql.New(cfg, wanted, log, reg)
 	}
 	return postgres.New(*s.Postgres, wanted, log, reg)
 }
