@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -219,26 +220,20 @@ func (d *daemon) differs(ctx context.Context, want *expectation, marks map[strin
 
 // judge returns what was published between two commits and must not have been. A
 // level goes from what it was, if anything, over those that may be seen in passing,
-// to what it becomes, and none is published that is as it was.
+// to what it becomes.
 func judge(published []inventory.LevelMessage, before, after *expectation) []string {
-	var complaints []string
-	complain := func(l *inventory.LevelMessage, format string, args ...any) {
-		complaints = append(complaints, fmt.Sprintf("%s: %s was published, %s", cellText(l.Cell), quantitiesText(l.Quantities), fmt.Sprintf(format, args...)))
-	}
 	last := make(stock)
 	if before != nil {
-		for cell, q := range before.levels {
-			last[cell] = q
-		}
+		maps.Copy(last, before.levels)
 	}
+	var complaints []string
 	for i := range published {
 		l := &published[i]
 		was, is := last[l.Cell], after.levels[l.Cell]
-		switch {
-		case before != nil && l.Quantities == was:
-			complain(l, "as it was")
-		case l.Quantities != is && !slices.Contains(after.passing[l.Cell], l.Quantities):
-			complain(l, "between %s and %s", quantitiesText(was), quantitiesText(is))
+		wrong := l.Quantities != is && (before == nil || l.Quantities != was) && !slices.Contains(after.passing[l.Cell], l.Quantities)
+		if wrong || after.silent && before != nil {
+			complaints = append(complaints, fmt.Sprintf("%s: published was %s, between %s and %s",
+				cellText(l.Cell), quantitiesText(l.Quantities), quantitiesText(was), quantitiesText(is)))
 		}
 		last[l.Cell] = l.Quantities
 	}

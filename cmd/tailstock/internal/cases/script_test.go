@@ -41,6 +41,8 @@ type expectation struct {
 	passing map[inventory.Cell][]inventory.Quantities
 	// problems are "KIND TABLE ROW", in order.
 	problems []string
+	// silent says that nothing may be published.
+	silent bool
 	// oracle says that the levels are what the oracle gives.
 	oracle bool
 }
@@ -173,12 +175,13 @@ func (p *scriptParser) expect(text string) error {
 	switch {
 	case text == "nothing":
 		return nil
-	case text == "as before":
+	case text == "as before", text == "silence":
 		if len(p.script.steps) == 1 {
 			return errors.New("there is no commit before")
 		}
 		before := p.script.steps[len(p.script.steps)-2].want
 		w.levels, w.problems, w.oracle = before.levels, before.problems, before.oracle
+		w.silent = text == "silence"
 		return nil
 	case text == "as the oracle says":
 		w.oracle = true
