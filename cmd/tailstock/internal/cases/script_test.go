@@ -54,7 +54,9 @@ const (
 
 var (
 	setting = regexp.MustCompile(`^-- (on|store): (.+)$`)
-	heading = regexp.MustCompile(`^-- commit(?: in ([a-z][a-z0-9_]*))?: (.+)$`)
+	// mistyped is what looks like a line of ours and is none.
+	mistyped = regexp.MustCompile(`^--\s*(commit( in \S+)?:|commit$|start$|on:|store:)`)
+	heading  = regexp.MustCompile(`^-- commit(?: in ([a-z][a-z0-9_]*))?: (.+)$`)
 )
 
 // readScript reads a script. Errors name the file and the line.
@@ -120,7 +122,7 @@ func (p *scriptParser) line(n int, line string) error {
 		}
 		p.now().start = true
 		return nil
-	case strings.HasPrefix(line, "-->"), strings.HasPrefix(line, "-- commit"), strings.HasPrefix(line, "-- start"):
+	case strings.HasPrefix(line, "-->"), mistyped.MatchString(line):
 		return fmt.Errorf("%q is not understood", line)
 	case line == "" || strings.HasPrefix(line, "--"):
 		p.now().sql += line + "\n"
