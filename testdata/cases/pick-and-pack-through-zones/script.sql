@@ -36,4 +36,7 @@ insert into move values (7, 'BRK-1', 3, 2, 1, 'done');
 
 -- commit: the warehouse gets another name
 update zone set warehouse = 'NORTH' where warehouse = 'WH1';
+-- Moves out of it are read first, those into it behind them.
+--> passing BRK-1 at NORTH: on_hand -3
+--> passing BRK-1 at WH1: on_hand 10
 --> BRK-1 at NORTH: on_hand 7

@@ -149,20 +149,26 @@ func (p *play) compare(t *testing.T, step int) {
 		t.Fatalf("%s: %v", p.where(step), err)
 	}
 	for _, d := range p.daemons {
-		var diff string
-		testenv.Eventually(t, patience, func() bool {
-			var err error
-			diff, err = d.differs(t.Context(), &want, p.marks)
-			if err != nil {
-				t.Fatalf("%s, %s: %v", p.where(step), d.name, err)
-			}
-			return diff == ""
-		}, func() string { return fmt.Sprintf("%s, %s: %s", p.where(step), d.name, diff) })
+		p.await(t, d, step, &want)
 		for _, complaint := range judge(d.levels.next(), d.before, &want) {
 			t.Errorf("%s, %s: %s", p.where(step), d.name, complaint)
 		}
 		d.before = &want
 	}
+}
+
+// await waits until a daemon has applied all commits and says what is wanted.
+func (p *play) await(t *testing.T, d *daemon, step int, want *expectation) {
+	t.Helper()
+	var diff string
+	testenv.Eventually(t, patience, func() bool {
+		var err error
+		diff, err = d.differs(t.Context(), want, p.marks)
+		if err != nil {
+			t.Fatalf("%s, %s: %v", p.where(step), d.name, err)
+		}
+		return diff == ""
+	}, func() string { return fmt.Sprintf("%s, %s: %s", p.where(step), d.name, diff) })
 }
 
 // consult asks the oracles of the sources, if there are some, and holds them to what
