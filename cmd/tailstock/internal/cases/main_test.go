@@ -16,7 +16,7 @@ const parallelCases = "6"
 
 var (
 	seed   = flag.Uint64("seed", 0, "seed of the random choices; 0 chooses one")
-	rounds = flag.Int("rounds", 6, "rounds of the random workload, with a comparison after each")
+	rounds = flag.Int("rounds", 40, "rounds of the random workload, with a comparison after each")
 )
 
 func TestMain(m *testing.M) {
