@@ -33,7 +33,7 @@ func TestCases(t *testing.T) {
 		for _, servers := range s.runs {
 			t.Run(filepath.Base(filepath.Dir(path))+"/"+serversText(servers), func(t *testing.T) {
 				t.Parallel()
-				runCase(t, s, servers)
+				runCase(t, s, servers, filepath.Dir(path))
 			})
 		}
 	}
@@ -57,11 +57,10 @@ type play struct {
 	marks map[string]int
 }
 
-// runCase runs a case: daemons that are started before the first commit, in the
-// middle and after the last must say the same.
-func runCase(t *testing.T, s *script, servers map[string]string) {
+// runCase runs a case whose files are in dir: daemons that are started before the
+// first commit, in the middle and after the last must say the same.
+func runCase(t *testing.T, s *script, servers map[string]string, dir string) {
 	t.Helper()
-	dir := filepath.Dir(s.path)
 	p := &play{script: s, marks: make(map[string]int)}
 	for name, server := range servers {
 		at := dir
