@@ -111,7 +111,7 @@ sources:
 		if mapping == "" {
 			t.Fatalf("%s: there is no such file, or nothing in it", path)
 		}
-		text.add(path, "    ", withMarker(strings.ReplaceAll(mapping, "public.", s.schema+"."), s))
+		text.add(path, "    ", withMarker(publicName.ReplaceAllLiteralString(mapping, s.schema), s))
 	}
 	path := filepath.Join(dir, "tailstock.yaml")
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
@@ -158,6 +158,9 @@ func openStore(t *testing.T, kind, dir string) (section string, db *sql.DB) {
 	t.Cleanup(func() { _ = db.Close() })
 	return section, db
 }
+
+// publicName is what stands for the database on MariaDB and MySQL.
+var publicName = regexp.MustCompile(`\bpublic\b`)
 
 // withMarker adds the table of the marker to the tables of a mapping.
 func withMarker(mapping string, s *source) string {

@@ -12,7 +12,7 @@ import (
 
 // parallelCases is how many cases run at a time: what they do most is wait for each
 // other's commits, levels and disks.
-const parallelCases = "6"
+const parallelCases = "8"
 
 var (
 	seed   = flag.Uint64("seed", 0, "seed of the random choices; 0 chooses one")
