@@ -24,7 +24,7 @@ update orders set site = 'DC2' where id = 2;
 --> BRK-1 at DC2: committed 10
 
 -- commit: an order with its lines in one transaction, lines first
-insert into order_line values (3, 1, 'BRK-3', 2);
+insert into order_line (order_id, line, sku, qty) values (3, 1, 'BRK-3', 2);
 insert into orders values (3, 'open', 'DC1');
 --> BRK-1 at DC1: committed 4
 --> BRK-1 at DC2: committed 10

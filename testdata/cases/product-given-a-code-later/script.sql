@@ -5,14 +5,14 @@
 --> nothing
 
 -- commit: inserted without a code, and given one
-insert into product values (1, null);
+insert into product (id, code) values (1, null);
 insert into quant values (1, 1, 'DC1', 5);
 update product set code = 'BRK-1' where id = 1;
 --> BRK-1 at DC1: on_hand 5
 
 -- commit: the quant stands before its article
 insert into quant values (2, 2, 'DC1', 3);
-insert into product values (2, 'BRK-2');
+insert into product (id, code) values (2, 'BRK-2');
 --> BRK-1 at DC1: on_hand 5
 --> BRK-2 at DC1: on_hand 3
 
@@ -23,7 +23,7 @@ insert into quant values (3, 3, 'DC1', 8);
 --> problem: unresolved public.quant [3]
 
 -- commit: arrives without a code
-insert into product values (3, null);
+insert into product (id, code) values (3, null);
 --> BRK-1 at DC1: on_hand 5
 --> BRK-2 at DC1: on_hand 3
 --> problem: rejected public.quant [3]
