@@ -30,9 +30,12 @@ func TestCases(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		for _, servers := range s.runs {
+		for i, servers := range s.runs {
 			t.Run(filepath.Base(filepath.Dir(path))+"/"+serversText(servers), func(t *testing.T) {
 				t.Parallel()
+				if i > 0 && testing.Short() {
+					t.Skipf("short: the case runs on %s alone", serversText(s.runs[0]))
+				}
 				runCase(t, s, servers, filepath.Dir(path))
 			})
 		}

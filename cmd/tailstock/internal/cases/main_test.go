@@ -16,7 +16,7 @@ const parallelCases = "8"
 
 var (
 	seed   = flag.Uint64("seed", 0, "seed of the random choices; 0 chooses one")
-	rounds = flag.Int("rounds", 40, "rounds of the random workload, with a comparison after each")
+	rounds = flag.Int("rounds", 0, "rounds of the random workload, with a comparison after each; 0 means 40, in short runs 10")
 )
 
 func TestMain(m *testing.M) {
@@ -24,6 +24,12 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", parallelCases); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+	if *rounds == 0 {
+		*rounds = 40
+		if testing.Short() {
+			*rounds = 10
+		}
 	}
 	code := testenv.Main(m)
 	stopNATS()
