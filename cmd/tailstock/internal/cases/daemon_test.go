@@ -27,7 +27,7 @@ import (
 // patience bounds every wait, on a machine that may be busy with other tests.
 const patience = time.Minute
 
-//nolint:gochecknoglobals // one server per test binary is the point
+// shared is the NATS server of this binary.
 var shared struct {
 	once   sync.Once
 	server *server.Server
@@ -39,7 +39,7 @@ var shared struct {
 func natsURL(t *testing.T) string {
 	t.Helper()
 	shared.once.Do(func() {
-		shared.dir, shared.err = os.MkdirTemp("", "tailstock-cases-nats-")
+		shared.dir, shared.err = os.MkdirTemp("", "tailstock-cases-nats-") //nolint:usetesting // the server outlives the test that starts it
 		if shared.err != nil {
 			return
 		}

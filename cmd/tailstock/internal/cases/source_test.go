@@ -53,25 +53,11 @@ func newSource(t *testing.T, name, server, dir string) *source {
 	t.Helper()
 	s := &source{name: name, server: server, dir: dir}
 	begin := []string{`create table ` + markerTable + ` (id int primary key, n int not null)`, `insert into ` + markerTable + ` values (1, 0)`}
-	driver, open := "mysql", ""
 	if server == serverPostgres {
-		driver, open = "pgx", testenv.Database(t)
-		s.dsn, s.schema = open, "public"
+		s.openPostgres(t)
 		begin = append(begin, `create publication `+publication+` for all tables`)
 	} else {
-		flavor := privateserver.FlavorMariaDB
-		if server == serverMySQL {
-			flavor = privateserver.FlavorMySQL
-		}
-		m, database := testenv.MySQLDatabase(t, flavor)
-		s.dsn, s.schema, open = m.DSN(""), database, m.DSN(database)+"&multiStatements=true"
-		if !strings.Contains(m.DSN(database), "?") {
-			open = m.DSN(database) + "?multiStatements=true"
-		}
-	}
-	var err error
-	if s.db, err = sql.Open(driver, open); err != nil {
-		t.Fatal(err)
+		s.openMySQL(t)
 	}
 	t.Cleanup(func() { _ = s.db.Close() })
 	for _, statement := range begin {
@@ -85,6 +71,34 @@ func newSource(t *testing.T, name, server, dir string) *source {
 	}
 	s.oracle, _ = s.read(t, "oracle.sql")
 	return s
+}
+
+func (s *source) openPostgres(t *testing.T) {
+	t.Helper()
+	var err error
+	s.dsn, s.schema = testenv.Database(t), "public"
+	if s.db, err = sql.Open("pgx", s.dsn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *source) openMySQL(t *testing.T) {
+	t.Helper()
+	flavor := privateserver.FlavorMariaDB
+	if s.server == serverMySQL {
+		flavor = privateserver.FlavorMySQL
+	}
+	var m *privateserver.MySQL
+	m, s.schema = testenv.MySQLDatabase(t, flavor)
+	s.dsn = m.DSN("")
+	c, err := mysql.ParseDSN(m.DSN(s.schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.MultiStatements, c.Logger = true, &mysql.NopLogger{}
+	if s.db, err = sql.Open("mysql", c.FormatDSN()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // read returns a file of the source, the one for its server if there is one, or
@@ -141,7 +155,7 @@ func located(err error, text string, line int) error {
 	return fmt.Errorf(":%d: %w", line, err)
 }
 
-// asks runs the oracle and adds what it says to levels.
+// ask runs the oracle and adds what it says to levels.
 func (s *source) ask(ctx context.Context, levels stock) error {
 	rows, err := s.db.QueryContext(ctx, s.oracle)
 	if err != nil {
@@ -190,7 +204,7 @@ func addRows(rows *sql.Rows, levels stock) error {
 }
 
 // serial numbers what must differ within a server: slots, server ids, namespaces.
-var serial atomic.Int64 //nolint:gochecknoglobals // servers are shared by the tests of this binary
+var serial atomic.Int64
 
 // connection is the part of the configuration that says where the source is, for a
 // daemon whose number is given.
