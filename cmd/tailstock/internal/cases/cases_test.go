@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tailstock/connector/inventory"
 	"tailstock/internal/testenv"
@@ -50,6 +51,9 @@ func serversText(servers map[string]string) string {
 	slices.Sort(out)
 	return strings.Join(out, "+")
 }
+
+// moment bounds the wait for an oracle whose answer changes with the time.
+const moment = 5 * time.Second
 
 // play is a case that is being run.
 type play struct {
@@ -147,9 +151,11 @@ func (p *play) mark(t *testing.T, src *source) {
 func (p *play) compare(t *testing.T, step int) {
 	t.Helper()
 	want := p.script.steps[step].want
-	if err := p.consult(t.Context(), &want); err != nil {
-		t.Fatalf("%s: %v", p.where(step), err)
-	}
+	var err error
+	testenv.Eventually(t, moment, func() bool {
+		err = p.consult(t.Context(), &want)
+		return err == nil
+	}, func() string { return fmt.Sprintf("%s: %v", p.where(step), err) })
 	for _, d := range p.daemons {
 		p.await(t, d, step, &want)
 		for _, complaint := range judge(d.levels.next(), d.before, &want) {

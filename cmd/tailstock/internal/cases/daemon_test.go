@@ -164,7 +164,7 @@ var publicName = regexp.MustCompile(`\bpublic\b`)
 
 // withMarker adds the table of the marker to the tables of a mapping.
 func withMarker(mapping string, s *source) string {
-	marker := fmt.Sprintf(`  %s.%s: {contributes: [{sku: "'%s'", location: "'%s'", on_hand: n}]}`, s.schema, markerTable, markerSKU, s.name)
+	marker := fmt.Sprintf(`  %s.%s: {contributes: [{sku: "'%s'", location: "'%s'", safety_stock: n}]}`, s.schema, markerTable, markerSKU, s.name)
 	begin := regexp.MustCompile(`(?m)^tables:[ \t]*(#.*)?\n`).FindStringIndex(mapping)
 	if begin == nil {
 		return mapping + "\ntables:\n" + marker + "\n"
@@ -229,7 +229,7 @@ func newTap(t *testing.T, namespace string) *tap {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if level.SKU == markerSKU {
-			l.marks[string(level.Location)] = level.Quantities[inventory.OnHand]
+			l.marks[string(level.Location)] = level.Quantities[inventory.SafetyStock]
 			return
 		}
 		l.heard = append(l.heard, level)
