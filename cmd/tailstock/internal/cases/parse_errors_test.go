@@ -102,13 +102,15 @@ func TestJudge(t *testing.T) {
 	of := func(numbers ...inventory.Quantity) (out []inventory.LevelMessage) {
 		for _, n := range numbers {
 			m := inventory.LevelMessage{}
-			m.Cell, m.Quantities[inventory.OnHand] = cell, n
+			m.Cell, m.Quantities[inventory.OnHand], m.Source = cell, n, theSource
 			out = append(out, m)
 		}
 		return out
 	}
 	q := func(n inventory.Quantity) inventory.Quantities { return inventory.Quantities{n} }
 	after := func(n inventory.Quantity) *expectation { return &expectation{levels: stock{cell: q(n)}} }
+	walked := of(1)
+	walked[0].Source = ""
 	passing := &expectation{levels: stock{cell: q(3)}, passing: map[inventory.Cell][]inventory.Quantities{cell: {q(2)}}}
 	for name, c := range map[string]struct {
 		published     []inventory.LevelMessage
@@ -126,6 +128,7 @@ func TestJudge(t *testing.T) {
 		"half of a first load":     {of(1, 3), nil, after(3), 1},
 		"zero before a first load": {of(0, 3), nil, after(3), 1},
 		"not silent":               {of(1), after(1), &expectation{levels: stock{cell: q(1)}, silent: true}, 1},
+		"a walk is not silent":     {walked, after(1), &expectation{levels: stock{cell: q(1)}, silent: true}, 0},
 		"a first load is told":     {of(1), nil, &expectation{levels: stock{cell: q(1)}, silent: true}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
