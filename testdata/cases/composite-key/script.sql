@@ -6,7 +6,7 @@
 
 -- commit: a lot moves to another place
 update storage_on_hand set locator = 'A-3' where product = 'BRK-1' and lot = 1;
---> as before
+--> silence
 
 -- commit: a lot turns out to be another product
 update storage_on_hand set product = 'BRK-2', lot = 9 where product = 'BRK-1' and locator = 'A-3';

@@ -8,7 +8,7 @@
 -- commit: rebuilt as it was
 delete from product_availability;
 insert into product_availability values (11, 'BRK-1', 'DC1', 5), (12, 'BRK-1', 'DC1', 6), (13, 'BRK-2', 'DC1', 7);
---> as before
+--> silence
 
 -- commit: rebuilt with what has changed, one row fewer
 delete from product_availability;
