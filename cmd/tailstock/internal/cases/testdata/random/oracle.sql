@@ -7,5 +7,5 @@ counted as (
 	from quant q join up u on u.id = q.place_id and u.parent_id is null where not u.scrap and q.product_id is not null
 	union all
 	select l.product_id, 'WEB', 0, l.qty from line l join orders o on o.id = l.order_id where o.state = 'open')
-select coalesce(b.name, 'NONE') || '-' || coalesce(p.code, 'NEW') as sku, c.location, sum(c.on_hand) as on_hand, sum(c.committed) as committed
+select concat(coalesce(b.name, 'NONE'), '-', coalesce(p.code, 'NEW')) as sku, c.location, sum(c.on_hand) as on_hand, sum(c.committed) as committed
 from counted c left join product p on p.id = c.product_id left join brand b on b.id = p.brand_id group by 1, 2
