@@ -18,6 +18,7 @@ var graph = []struct {
 	imports []string
 }{
 	{"cmd/tailstock/internal/cli", []string{anything}},
+	{"cmd/tailstock/internal/cases", []string{"cmd/tailstock/internal/cli", "connector/inventory"}},
 	{"cmd/tailstock", []string{"cmd/tailstock/internal/cli"}},
 
 	{"connector/cdc", nil},

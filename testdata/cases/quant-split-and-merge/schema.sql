@@ -1,0 +1,2 @@
+create table quant (id int primary key, sku varchar(40) not null, site varchar(20) not null, quantity decimal(12,3) not null, reserved decimal(12,3) not null);
+insert into quant values (1, 'BRK-1', 'DC1', 10, 4);

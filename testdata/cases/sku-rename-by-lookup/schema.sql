@@ -1,0 +1,11 @@
+create table brand (id int primary key, name text not null);
+create table product (id int primary key, brand_id int not null, part_no text not null);
+create table bin_stock (id int primary key, product_id int not null, site text not null, qty int not null);
+create table order_line (id int primary key, product_id int not null, qty int not null);
+create index product_brand_id on product (brand_id);
+create index bin_stock_product_id on bin_stock (product_id);
+create index order_line_product_id on order_line (product_id);
+insert into brand values (1, 'ATE');
+insert into product values (1, 1, '100'), (2, 1, '200');
+insert into bin_stock values (1, 1, 'DC1', 4), (2, 1, 'DC1', 5), (3, 1, 'DC2', 1), (4, 2, 'DC1', 7);
+insert into order_line values (1, 1, 2);

@@ -1,0 +1,1 @@
+select sku, site as location, sum(qty) as on_hand from bin_stock group by sku, site
