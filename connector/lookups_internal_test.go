@@ -100,15 +100,7 @@ func (w *treeWorld) commit(changes ...any) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var out []string
-	for _, r := range named {
-		if r.Column == "" {
-			out = append(out, "all")
-			continue
-		}
-		out = append(out, r.Column+" "+strings.Join(r.Values, ","))
-	}
-	return strings.Join(out, "; ")
+	return namedText(named)
 }
 
 // TestConsequencesInTrees changes places in all three forms of a tree. Each case
@@ -116,7 +108,7 @@ func (w *treeWorld) commit(changes ...any) string {
 func TestConsequencesInTrees(t *testing.T) {
 	t.Parallel()
 	for name, tree := range map[string]mapping.Tree{
-		"parent": {Parent: "parent_id"}, "path": {Path: "path"}, "nested set": {Left: "lft", Right: "rgt"},
+		"parent": {Parent: []string{"parent_id"}}, "path": {Path: "path"}, "nested set": {Left: "lft", Right: "rgt"},
 	} {
 		for _, tt := range []struct {
 			what    string
@@ -161,7 +153,7 @@ func TestNestedSetChurnCostsNothing(t *testing.T) {
 // Until lookups are exact, every change counts as one of every column.
 func TestUnsettledChangesCount(t *testing.T) {
 	t.Parallel()
-	w := newTreeWorld(t, mapping.Tree{Parent: "parent_id"})
+	w := newTreeWorld(t, mapping.Tree{Parent: []string{"parent_id"}})
 	w.l.settle("") // nothing is reached
 	if got := w.commit(texts("3", "NULL", "NULL", "2", "1/2/3", "3", "4")); got != "place_id 3" || w.l.exact() {
 		t.Errorf("%q is named, exact %t", got, w.l.exact())
@@ -183,18 +175,18 @@ func TestRederiveSetIsBounded(t *testing.T) {
 	for i := range maxRederiveValues {
 		values = append(values, strconv.Itoa(i))
 	}
-	s.add("public.bin", "a", values)
+	s.add("public.bin", []string{"a"}, values)
 	if list := s.list(); len(list) != 1 || len(list[0].Values) != maxRederiveValues {
 		t.Fatalf("%d of them are named", len(list[0].Values))
 	}
-	s.add("public.tray", "b", []string{"x"})
-	s.add("public.bin", "a", []string{"y"})
-	if got := fmt.Sprint(s.list()); got != "[{public.bin  []} {public.tray  []}]" {
+	s.add("public.tray", []string{"b"}, []string{"x"})
+	s.add("public.bin", []string{"a"}, []string{"y"})
+	if got := fmt.Sprint(s.list()); got != "[{public.bin [] []} {public.tray [] []}]" {
 		t.Errorf("named: %s", got)
 	}
 	var long rederiveSet
-	long.merge([]inventory.Rederive{{Table: "public.bin", Column: "a", Values: []string{strings.Repeat("x", maxRederiveBytes+1)}}})
-	if got := fmt.Sprint(long.list()); got != "[{public.bin  []}]" {
+	long.merge([]inventory.Rederive{{Table: "public.bin", Columns: []string{"a"}, Values: [][]string{{strings.Repeat("x", maxRederiveBytes+1)}}}})
+	if got := fmt.Sprint(long.list()); got != "[{public.bin [] []}]" {
 		t.Errorf("named: %.40s", got)
 	}
 }

@@ -12,15 +12,18 @@ import (
 // order of its names, and nothing else of it is.
 
 type canonicalLookup struct {
-	Name      string `json:"name"`
-	Table     string `json:"table"`
-	Key       string `json:"key,omitempty"`
-	Missing   string `json:"missing,omitempty"`
-	Parent    string `json:"parent,omitempty"`
-	Path      string `json:"path,omitempty"`
-	Separator string `json:"separator,omitempty"`
-	Left      string `json:"left,omitempty"`
-	Right     string `json:"right,omitempty"`
+	Name  string `json:"name"`
+	Table string `json:"table"`
+	Key   string `json:"key,omitempty"`
+	// Keys and Parents stand for Key and Parent where those have several columns.
+	Keys      []string `json:"keys,omitempty"`
+	Missing   string   `json:"missing,omitempty"`
+	Parent    string   `json:"parent,omitempty"`
+	Parents   []string `json:"parents,omitempty"`
+	Path      string   `json:"path,omitempty"`
+	Separator string   `json:"separator,omitempty"`
+	Left      string   `json:"left,omitempty"`
+	Right     string   `json:"right,omitempty"`
 }
 
 type canonicalMap struct {
@@ -72,9 +75,11 @@ func (m *Mapping) marshalUsed(out *canonicalMapping) {
 	for i := range m.used.Lookups {
 		l := &m.used.Lookups[i]
 		c := canonicalLookup{
-			Name: l.Name, Table: l.Table.String(), Key: l.Key,
-			Parent: l.Tree.Parent, Path: l.Tree.Path, Left: l.Tree.Left, Right: l.Tree.Right,
+			Name: l.Name, Table: l.Table.String(),
+			Path: l.Tree.Path, Left: l.Tree.Left, Right: l.Tree.Right,
 		}
+		c.Key, c.Keys = oneOrMore(l.Key)
+		c.Parent, c.Parents = oneOrMore(l.Tree.Parent)
 		if l.Missing != MissingWaits {
 			c.Missing = l.Missing.String()
 		}
@@ -102,6 +107,22 @@ func (m *Mapping) marshalUsed(out *canonicalMapping) {
 	sortPairs(out.Partno.Brands)
 }
 
+// oneOrMore is a list as it is written: one name by itself.
+func oneOrMore(names []string) (one string, more []string) {
+	if len(names) == 1 {
+		return names[0], nil
+	}
+	return "", names
+}
+
+// listOf is what oneOrMore made of a list.
+func listOf(one string, more []string) []string {
+	if one != "" {
+		return append([]string{one}, more...)
+	}
+	return more
+}
+
 func sortPairs(pairs [][2]string) {
 	slices.SortFunc(pairs, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
 }
@@ -125,8 +146,8 @@ func (c *canonicalMapping) vocabulary() (*Vocabulary, error) {
 			}
 		}
 		v.Lookups = append(v.Lookups, Lookup{
-			Name: l.Name, Table: cdc.ParseTableName(l.Table), Key: l.Key, Missing: missing,
-			Tree: Tree{Parent: l.Parent, Path: l.Path, Separator: l.Separator, Left: l.Left, Right: l.Right},
+			Name: l.Name, Table: cdc.ParseTableName(l.Table), Key: listOf(l.Key, l.Keys), Missing: missing,
+			Tree: Tree{Parent: listOf(l.Parent, l.Parents), Path: l.Path, Separator: l.Separator, Left: l.Left, Right: l.Right},
 		})
 	}
 	for _, m := range c.Maps {
