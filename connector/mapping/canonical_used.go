@@ -32,10 +32,14 @@ type canonicalMap struct {
 }
 
 type canonicalPartno struct {
-	Version int         `json:"version"`
-	Strip   string      `json:"strip"`
-	Brands  [][2]string `json:"brands,omitempty"`
+	Version    int         `json:"version"`
+	Collisions string      `json:"collisions,omitempty"`
+	Strip      string      `json:"strip"`
+	Brands     [][2]string `json:"brands,omitempty"`
 }
+
+// rejectCollisions is how RejectCollisions is written.
+const rejectCollisions = "reject"
 
 // use notes what the rules name of v.
 func (m *Mapping) use(v *Vocabulary) {
@@ -101,6 +105,9 @@ func (m *Mapping) marshalUsed(out *canonicalMapping) {
 	}
 	rules := m.used.Partno.compiled()
 	out.Partno = &canonicalPartno{Version: partnoVersion, Strip: sortedText(rules.strip)}
+	if m.used.Partno.RejectCollisions {
+		out.Partno.Collisions = rejectCollisions
+	}
 	for brand, strip := range rules.brands {
 		out.Partno.Brands = append(out.Partno.Brands, [2]string{brand, sortedText(strip)})
 	}
@@ -161,7 +168,10 @@ func (c *canonicalMapping) vocabulary() (*Vocabulary, error) {
 		if p.Version != partnoVersion {
 			return nil, fmt.Errorf("it uses version %d of partno, and this version knows %d", p.Version, partnoVersion)
 		}
-		v.Partno.Strip = &p.Strip
+		if p.Collisions != "" && p.Collisions != rejectCollisions {
+			return nil, fmt.Errorf("there is no way %q to treat part numbers that become one", p.Collisions)
+		}
+		v.Partno.Strip, v.Partno.RejectCollisions = &p.Strip, p.Collisions != ""
 		for _, b := range p.Brands {
 			v.Partno.Brands = append(v.Partno.Brands, PartnoBrand{Brand: b[0], Strip: b[1]})
 		}

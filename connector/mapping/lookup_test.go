@@ -472,6 +472,7 @@ func TestIDOfLookups(t *testing.T) {
 		"map":          func(v *mapping.Vocabulary) { v.Maps[0].Entries[0].Text = "DC3" },
 		"constant":     func(v *mapping.Vocabulary) { v.Constants[0].Text = "43" },
 		"partno":       func(v *mapping.Vocabulary) { v.Partno.Strip = &strip },
+		"collisions":   func(v *mapping.Vocabulary) { v.Partno.RejectCollisions = true },
 		"partno brand": func(v *mapping.Vocabulary) { v.Partno.Brands[0].Strip = "-" },
 	} {
 		if id(change) == plain {
@@ -594,11 +595,50 @@ func TestSpelledIsTold(t *testing.T) {
 	t.Parallel()
 	l := tables()
 	var told []string
-	l.Spelled = func(key, spelled string) { told = append(told, key+" of "+spelled) }
-	for _, e := range []string{"partno('12–34 a')", "partno('Bosch', '1-2')", "partno('-')", "partno(product[other_id].code)"} {
+	l.Spelled = func(key, spelled, holder string) (string, bool) {
+		told = append(told, strings.TrimSpace(key+" of "+spelled+" "+holder))
+		return "", holder != "" || key == "1234A"
+	}
+	for _, e := range []string{
+		"partno('12–34 a')", "partno('Bosch', '1-2')", "partno('-')", "partno(product[other_id].code)",
+		"partno(upper(pair[product_id, unit].name))", "partno(product[product_id].code)",
+	} {
 		evalIn(t, l, quant(), e)
 	}
-	if want := []string{"1234A of 12-34 A", "BOSCH:1-2 of 1-2"}; !slices.Equal(told, want) {
-		t.Errorf("told of %q, want %q", told, want)
+	want := []string{
+		"1234A of 12-34 A", "BOSCH:1-2 of 1-2", "BOSCH:1-2 of 1-2 public.stock [1]",
+		"BOXOF42 of BOX OF 42", `BOXOF42 of BOX OF 42 public.pair ["42","BOX"]`, "BRK1 of BRK-1", "BRK1 of BRK-1 public.product 42",
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// A part number that becomes one with another is rejected where that is configured.
+func TestCollisionsAreRejected(t *testing.T) {
+	t.Parallel()
+	for rejects, want := range map[bool]string{
+		false: "1234 at L: on_hand 1",
+		true: `rejected: contributes[0].sku: partno: "12-34" becomes 1234, and so does "1-234": ` +
+			"give their brand a rule of its own if they are two articles",
+	} {
+		v, l := shop(), tables()
+		v.Partno.RejectCollisions = rejects
+		l.Spelled = func(key, spelled, _ string) (string, bool) { return "1-234", true }
+		r := rule("1")
+		r.SKU, r.Location = written("partno('12-34')"), written("'L'")
+		m, err := compileIn(t, v, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, row := tableOf(quant())
+		p, err := m.Bind(table, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, problem := p.Map(row, nil)
+		if got := told(out, problem, want); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }

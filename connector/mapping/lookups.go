@@ -23,8 +23,10 @@ type Lookups struct {
 	// which has columns of its own to find rows by, has a row.
 	Asked func(of *Lookup, key string)
 	// Spelled, if not nil, is told of every part number that partno brings into the
-	// form key, as it was written but for capitals, width and kinds of dashes.
-	Spelled func(key, spelled string)
+	// form key, as it was written but for capitals, width and kinds of dashes. It returns
+	// another part number that has become the same, empty for none. If it must know what
+	// the part number belongs to, it returns false, and is called again with that as holder.
+	Spelled func(key, spelled, holder string) (other string, known bool)
 
 	tables map[cdc.TableName]*LookupTable
 	trees  map[treeName]*lookup.Tree

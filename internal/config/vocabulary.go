@@ -193,9 +193,16 @@ func partno(v *mapping.Vocabulary) shape {
 		v.Partno.Strip = &n.text
 		return ""
 	}}
+	collisions := choice(new(string), "report", "reject")
+	choose := collisions.set
+	collisions.set = func(s, shown string) string {
+		v.Partno.RejectCollisions = s == "reject"
+		return choose(s, shown)
+	}
 	return &object{
 		begin: func(_ *decoder, _ string, at place) { v.Partno.Place = at },
 		members: []member{
+			{"collisions", "What becomes of a row whose part number becomes one with another that has its separators at other places: with report that is counted and logged, with reject the row is rejected as well. Defaults to report.", collisions},
 			{"strip", fmt.Sprintf("The characters that do not count. Defaults to %q.", mapping.DefaultStrip), strip},
 			{"brands", "The characters that do not count in the part numbers of single brands.", &dictionary{
 				name:    "<brand>",
