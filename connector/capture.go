@@ -377,6 +377,7 @@ func (s *captureRun) emit(ctx context.Context, t *cdc.Transaction) error {
 // step goes on with what is done beside the stream, at a boundary that the stream
 // has reached. What is read is mapped when it is placed: only where lookups are exact.
 func (s *captureRun) step(ctx context.Context, reached cdc.Resume) error {
+	s.load.keepCollisions()
 	if s.redo != nil {
 		if err := s.redo.step(ctx, reached); err != nil {
 			return err

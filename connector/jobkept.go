@@ -20,6 +20,8 @@ type keptJobs struct {
 	// Missed are rows that were looked for in vain by what was mapped up to there, and
 	// maybe behind it, each with its table. Absent if that is not known.
 	Missed *[][2]string `json:"missed,omitempty"`
+	// Collisions are part numbers that became one.
+	Collisions []collision `json:"collisions,omitempty"`
 }
 
 type keptJob struct {
@@ -54,11 +56,11 @@ type keptTable struct {
 }
 
 // encodeJobs returns what is kept of jobs and beside them, nil for nothing.
-func encodeJobs(jobs []*job, rederived inventory.Position, missed *[][2]string) []byte {
-	if len(jobs) == 0 && rederived.IsZero() {
+func encodeJobs(jobs []*job, rederived inventory.Position, missed *[][2]string, collisions []collision) []byte {
+	if len(jobs) == 0 && rederived.IsZero() && len(collisions) == 0 {
 		return nil
 	}
-	kept := keptJobs{Jobs: []keptJob{}}
+	kept := keptJobs{Jobs: []keptJob{}, Collisions: collisions}
 	if !rederived.IsZero() {
 		kept.Rederived, kept.Missed = rederived.String(), missed
 	}
@@ -109,6 +111,7 @@ func decodeJobs(text []byte, mappings []*mapping.Mapping, wanted []inventory.Fee
 	if err := json.Unmarshal(text, &kept); err != nil {
 		return nil, nil, left, fmt.Errorf("decode jobs: %w", err)
 	}
+	left.collisions = kept.Collisions
 	if kept.Rederived != "" {
 		left.missed = kept.Missed
 		if left.rederived, err = inventory.ParsePosition(kept.Rederived); err != nil {
@@ -129,10 +132,11 @@ func decodeJobs(text []byte, mappings []*mapping.Mapping, wanted []inventory.Fee
 	return jobs, dropped, left, nil
 }
 
-// keptLookups is what an earlier run kept of its lookups.
+// keptLookups is what an earlier run kept beside its jobs.
 type keptLookups struct {
-	rederived inventory.Position
-	missed    *[][2]string
+	collisions []collision
+	rederived  inventory.Position
+	missed     *[][2]string
 }
 
 // job returns the job that k keeps, nil if it leads nowhere.

@@ -272,7 +272,7 @@ func (l *loader) keep() {
 			return
 		}
 	}
-	p := keepPlan{text: encodeJobs(l.jobs, l.kept.rederived, l.s.lookups.keepMissed()), rests: l.rests, answers: l.answers}
+	p := keepPlan{text: encodeJobs(l.jobs, l.kept.rederived, l.s.lookups.keepMissed(), l.s.spellings.collisions()), rests: l.rests, answers: l.answers}
 	select {
 	case older := <-l.plans:
 		p.answers = append(older.answers, p.answers...)
@@ -296,6 +296,21 @@ func (l *loader) restOn(p inventory.Position) {
 func (l *loader) keepCursor(cursor, rests inventory.Position) {
 	l.kept.rederived = cursor
 	l.restOn(rests)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.activate()
+}
+
+// keepCollisions has the part numbers that became one kept, and shown, if they changed.
+func (l *loader) keepCollisions() {
+	tail := l.s.out.place().tail
+	if tail.IsZero() || !l.s.spellings.takeFresh() {
+		return // what is kept rests on a message that is durable
+	}
+	known := l.s.spellings.collisions()
+	l.s.progress.Set("partno_collisions", known[:min(len(known), shownCollisions)])
+	l.changed = true
+	l.restOn(tail)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.activate()
@@ -443,6 +458,7 @@ func (s *captureRun) resumeJobs(ctx context.Context) error {
 	for _, j := range jobs {
 		s.c.cfg.Logger.InfoContext(ctx, "job found", "job", j.id, "kind", string(j.kind), "state", string(j.state()), "reason", j.reason)
 	}
+	s.spellings.recall(kept.collisions)
 	l.jobs, l.kept, l.changed = jobs, kept, true
 	l.rests = s.start.Tail
 	l.busy = l.loads()

@@ -58,8 +58,10 @@ type keptTableRows struct {
 	*mapping.LookupTable
 	name    cdc.TableName
 	columns []string
-	// indexed are those of columns by which rows are found that refer to other tables' rows.
-	indexed []string
+	// indexed are those of columns by which rows are found that refer to other tables'
+	// rows, grouped those by which it is asked whether there is a row.
+	indexed [][]string
+	grouped [][]string
 	// at has the place of each of columns in Def.
 	at []int
 	// views are those that the rows were read in, until the tables are exact.
@@ -67,8 +69,21 @@ type keptTableRows struct {
 	// changed is what the commit at hand did.
 	changed map[string]uint64
 	emptied bool
+	groups  []*keptGroup
 	// nested are the parents in each nested set as of before the commit.
 	nested []nestedBefore
+}
+
+// keptGroup is a group of a table's rows, and what the commit at hand did to it.
+type keptGroup struct {
+	*lookup.Group
+	// ofKey are the places of its columns in the table's key, nil if that lacks one.
+	ofKey []int
+	// had says of each key that was touched whether there was a row with it.
+	had map[string]bool
+	// unsure says that keys were touched which are not known: the tables are not exact,
+	// and what a row had before the change is lost.
+	unsure bool
 }
 
 type nestedBefore struct {
@@ -94,7 +109,11 @@ func newLookups(mappings []*mapping.Mapping) *lookups {
 			l.uses = append(l.uses, use{m.Table().String(), r})
 			for _, h := range r.Hops[:len(r.Hops)-1] {
 				t := l.tables[h.Lookup.Table]
-				t.indexed = append(t.indexed, h.Column)
+				t.indexed = append(t.indexed, h.Columns)
+			}
+			if h := r.Hops[len(r.Hops)-1]; h.Exists && len(h.Columns) > 0 {
+				t := l.tables[h.Lookup.Table]
+				t.grouped = append(t.grouped, h.Columns)
 			}
 		}
 	}
@@ -132,10 +151,51 @@ func (t *keptTableRows) begin(def *cdc.Table) error {
 		t.at = append(t.at, i)
 	}
 	t.LookupTable = &mapping.LookupTable{Def: def, Rows: lookup.New(t.columns)}
-	for _, c := range t.indexed {
-		t.Rows.Index(t.Rows.Column(c))
+	for _, columns := range t.indexed {
+		t.Rows.Index(t.places(columns)...)
+	}
+	t.groups = nil
+	for _, columns := range t.grouped {
+		t.group(columns)
 	}
 	t.views = nil
+	return nil
+}
+
+// places are those of columns in the rows.
+func (t *keptTableRows) places(columns []string) []int {
+	out := make([]int, len(columns))
+	for i, c := range columns {
+		out[i] = t.Rows.Column(c)
+	}
+	return out
+}
+
+// group keeps the group of some columns, unless they are the table's key.
+func (t *keptTableRows) group(columns []string) {
+	g := &keptGroup{Group: nil, ofKey: []int{}}
+	for _, c := range columns {
+		if i := slices.Index(t.Def.Key, t.Def.Column(c)); i >= 0 && g.ofKey != nil {
+			g.ofKey = append(g.ofKey, i)
+		} else {
+			g.ofKey = nil
+		}
+	}
+	if len(g.ofKey) == len(t.Def.Key) && slices.IsSorted(g.ofKey) || t.groupOf(columns) != nil {
+		return
+	}
+	g.Group = t.Rows.Group(t.places(columns)...)
+	t.groups = append(t.groups, g)
+}
+
+// groupOf returns the group of some columns, nil if there is none.
+func (t *keptTableRows) groupOf(columns []string) *keptGroup {
+	places := t.places(columns)
+	for _, g := range t.groups {
+		if slices.Equal(g.Columns(), places) {
+			return g
+		}
+	}
 	return nil
 }
 
@@ -148,9 +208,6 @@ func (t *keptTableRows) add(c *backfill.Chunk) error {
 	}
 	if t.Def != c.Table {
 		return fmt.Errorf("table %s was altered while it was read", t.name)
-	}
-	if len(t.Def.Key) != 1 {
-		return nil // binding the mappings says so
 	}
 	t.views = append(t.views, c.View)
 	values := make([]cdc.Value, len(t.at))
@@ -172,16 +229,36 @@ func (t *keptTableRows) pick(row cdc.Row, values []cdc.Value) []cdc.Value {
 	return values
 }
 
-// keyOf is the key of a row of the table, false if the row has none that a delete
-// would name: it is too long, or not UTF-8.
+// keyOf is the key of a row of the table, false if no row of another table can name
+// it: it is too long, or not UTF-8. A row that counts in a group has one all the same.
 func (t *keptTableRows) keyOf(row cdc.Row) (string, bool) {
-	column := t.Def.Key[0]
-	text := row[column].Text()
-	if len(text) > longestKey || !utf8.ValidString(text) {
-		return "", false
+	texts := make([]string, len(t.Def.Key))
+	for i, column := range t.Def.Key {
+		texts[i] = row[column].Text()
 	}
-	return lookup.Key(t.Def.Columns[column].Type, text), true
+	if key, ok := t.joined(texts); ok {
+		return key, true
+	}
+	key, err := t.Def.KeyOf(row)
+	return longMark + string(key), err == nil && len(t.groups) > 0
 }
+
+// joined is the key that the texts of the key's columns make up, false if it is too
+// long, or not UTF-8.
+func (t *keptTableRows) joined(texts []string) (string, bool) {
+	length := 0
+	values := make([]cdc.Value, len(texts))
+	for i, text := range texts {
+		if length += len(text); length > longestKey || !utf8.ValidString(text) {
+			return "", false
+		}
+		values[i] = cdc.Text(lookup.Key(t.Def.Columns[t.Def.Key[i]].Type, text))
+	}
+	return lookup.JoinKey(values...), true
+}
+
+// longMark stands before the keys of rows that no other row can name.
+const longMark = "\x00"
 
 // longestKey is the longest key that is not hashed, however its text is written.
 const longestKey = cdc.MaxRowKey / 8
@@ -283,9 +360,13 @@ func (l *lookups) apply(changes []cdc.NetChange) ([]inventory.Rederive, error) {
 func (l *lookups) before() {
 	for _, t := range l.tables {
 		t.changed, t.emptied, t.nested = make(map[string]uint64), false, nil
+		for _, g := range t.groups {
+			g.had, g.unsure = make(map[string]bool), false
+		}
 	}
 	for _, u := range l.uses {
-		for _, h := range u.ref.Hops {
+		for i := range u.ref.Hops {
+			h := &u.ref.Hops[i]
 			tree := l.nestedOf(h)
 			t := l.tables[h.Lookup.Table]
 			if tree != nil && !slices.ContainsFunc(t.nested, func(n nestedBefore) bool { return n.tree == tree }) {
@@ -296,7 +377,7 @@ func (l *lookups) before() {
 }
 
 // nestedOf is the nested set that a hop climbs in, nil if it climbs in none.
-func (l *lookups) nestedOf(h mapping.Hop) *lookup.Tree {
+func (l *lookups) nestedOf(h *mapping.Hop) *lookup.Tree {
 	if !h.Climbs {
 		return nil
 	}
@@ -332,17 +413,64 @@ func (l *lookups) applyOne(t *keptTableRows, c *cdc.NetChange) error {
 		}
 		values = t.pick(c.After, make([]cdc.Value, len(t.at)))
 	}
+	t.regroup(key, values, c.Created, l.settled)
 	t.put(key, values, l.settled)
 	return nil
 }
 
+// regroup notes what a change does to the groups, before it is made: values is what
+// the row becomes, nil for none, and created that there was none before the commit.
+func (t *keptTableRows) regroup(key string, values []cdc.Value, created, exact bool) {
+	for _, g := range t.groups {
+		if r, ok := t.Rows.Find(key); ok {
+			g.touch(t.Rows.Values(r))
+		}
+		if values != nil {
+			g.touch(values)
+		}
+		if !exact && !created {
+			g.touchKey(key, len(t.Def.Key))
+		}
+	}
+}
+
+// touch notes that a row with values comes or goes.
+func (g *keptGroup) touch(values []cdc.Value) {
+	if key, ok := g.KeyOf(values); ok {
+		g.note(key)
+	}
+}
+
+// touchKey notes that a row goes of which only the key of the table is known, which
+// has n columns.
+func (g *keptGroup) touchKey(key string, n int) {
+	values := lookup.SplitKey(key, n)
+	if g.ofKey == nil || values == nil || strings.HasPrefix(key, longMark) {
+		g.unsure = true
+		return
+	}
+	of := make([]cdc.Value, len(g.ofKey))
+	for i, at := range g.ofKey {
+		of[i] = values[at]
+	}
+	g.note(lookup.JoinKey(of...))
+}
+
+func (g *keptGroup) note(key string) {
+	if _, noted := g.had[key]; !noted {
+		g.had[key] = g.Has(key)
+	}
+}
+
 // sameColumns reports whether the table has its key and the kept columns as before.
 func sameColumns(t *keptTableRows, def *cdc.Table) bool {
-	if len(def.Key) != 1 || def.Columns[def.Key[0]].Type != t.Def.Columns[t.Def.Key[0]].Type {
+	if len(def.Key) != len(t.Def.Key) {
 		return false
 	}
-	if def.Columns[def.Key[0]].Name != t.Def.Columns[t.Def.Key[0]].Name {
-		return false
+	for i := range def.Key {
+		if is, was := &def.Columns[def.Key[i]], &t.Def.Columns[t.Def.Key[i]]; is.Name != was.Name || is.Type != was.Type {
+			return false
+		}
 	}
 	for i, name := range t.columns {
 		at := def.Column(name)
@@ -353,7 +481,7 @@ func sameColumns(t *keptTableRows, def *cdc.Table) bool {
 	return true
 }
 
-// changedKey is the key of the row that c is about, false if it is none.
+// changedKey is keyOf for the row that c is about.
 func (t *keptTableRows) changedKey(c *cdc.NetChange) (string, bool) {
 	if c.After != nil {
 		return t.keyOf(c.After)
@@ -361,16 +489,22 @@ func (t *keptTableRows) changedKey(c *cdc.NetChange) (string, bool) {
 	var values []any
 	d := json.NewDecoder(strings.NewReader(string(c.Key)))
 	d.UseNumber()
-	if err := d.Decode(&values); err != nil || len(values) != 1 {
-		return "", false
+	if err := d.Decode(&values); err == nil && len(values) == len(t.Def.Key) {
+		texts := make([]string, len(values))
+		for i, v := range values {
+			texts[i] = fmt.Sprint(v)
+		}
+		if key, ok := t.joined(texts); ok {
+			return key, true
+		}
 	}
-	return lookup.Key(t.Def.Columns[t.Def.Key[0]].Type, fmt.Sprint(values[0])), true
+	return longMark + string(c.Key), len(t.groups) > 0
 }
 
 // put makes values what a row is, nil for none, and notes which columns changed.
 func (t *keptTableRows) put(key string, values []cdc.Value, exact bool) {
 	r, there := t.Rows.Find(key)
-	differs := everyColumn
+	differs := everyColumn | left
 	switch {
 	case !exact:
 	case !there && values == nil:
@@ -380,7 +514,7 @@ func (t *keptTableRows) put(key string, values []cdc.Value, exact bool) {
 			return
 		}
 	case !there:
-		differs |= arrived
+		differs = everyColumn | arrived
 	}
 	t.changed[key] = differs
 	if values == nil {
@@ -401,10 +535,12 @@ func (t *keptTableRows) difference(r lookup.Ref, values []cdc.Value) (bits uint6
 }
 
 const (
-	everyColumn = uint64(1)<<63 - 1
+	everyColumn = uint64(1)<<62 - 1
+	// left says that the row is not there any more, or may not have been before.
+	left = uint64(1) << 62
 	// arrived says that the row was not there before.
 	arrived = uint64(1) << 63
 )
 
 // columnBit stands for a column. The last one stands for all beyond.
-func columnBit(i int) uint64 { return 1 << min(i, 62) }
+func columnBit(i int) uint64 { return 1 << min(i, 61) }

@@ -2,9 +2,13 @@ package connector
 
 import (
 	"fmt"
+	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
@@ -100,15 +104,7 @@ func (w *treeWorld) commit(changes ...any) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var out []string
-	for _, r := range named {
-		if r.Column == "" {
-			out = append(out, "all")
-			continue
-		}
-		out = append(out, r.Column+" "+strings.Join(r.Values, ","))
-	}
-	return strings.Join(out, "; ")
+	return namedText(named)
 }
 
 // TestConsequencesInTrees changes places in all three forms of a tree. Each case
@@ -116,7 +112,7 @@ func (w *treeWorld) commit(changes ...any) string {
 func TestConsequencesInTrees(t *testing.T) {
 	t.Parallel()
 	for name, tree := range map[string]mapping.Tree{
-		"parent": {Parent: "parent_id"}, "path": {Path: "path"}, "nested set": {Left: "lft", Right: "rgt"},
+		"parent": {Parent: []string{"parent_id"}}, "path": {Path: "path"}, "nested set": {Left: "lft", Right: "rgt"},
 	} {
 		for _, tt := range []struct {
 			what    string
@@ -161,7 +157,7 @@ func TestNestedSetChurnCostsNothing(t *testing.T) {
 // Until lookups are exact, every change counts as one of every column.
 func TestUnsettledChangesCount(t *testing.T) {
 	t.Parallel()
-	w := newTreeWorld(t, mapping.Tree{Parent: "parent_id"})
+	w := newTreeWorld(t, mapping.Tree{Parent: []string{"parent_id"}})
 	w.l.settle("") // nothing is reached
 	if got := w.commit(texts("3", "NULL", "NULL", "2", "1/2/3", "3", "4")); got != "place_id 3" || w.l.exact() {
 		t.Errorf("%q is named, exact %t", got, w.l.exact())
@@ -183,20 +179,73 @@ func TestRederiveSetIsBounded(t *testing.T) {
 	for i := range maxRederiveValues {
 		values = append(values, strconv.Itoa(i))
 	}
-	s.add("public.bin", "a", values)
+	s.add("public.bin", []string{"a"}, values)
 	if list := s.list(); len(list) != 1 || len(list[0].Values) != maxRederiveValues {
 		t.Fatalf("%d of them are named", len(list[0].Values))
 	}
-	s.add("public.tray", "b", []string{"x"})
-	s.add("public.bin", "a", []string{"y"})
-	if got := fmt.Sprint(s.list()); got != "[{public.bin  []} {public.tray  []}]" {
+	s.add("public.tray", []string{"b"}, []string{"x"})
+	s.add("public.bin", []string{"a"}, []string{"y"})
+	if got := fmt.Sprint(s.list()); got != "[{public.bin [] []} {public.tray [] []}]" {
 		t.Errorf("named: %s", got)
 	}
 	var long rederiveSet
-	long.merge([]inventory.Rederive{{Table: "public.bin", Column: "a", Values: []string{strings.Repeat("x", maxRederiveBytes+1)}}})
-	if got := fmt.Sprint(long.list()); got != "[{public.bin  []}]" {
+	long.merge([]inventory.Rederive{{Table: "public.bin", Columns: []string{"a"}, Values: [][]string{{strings.Repeat("x", maxRederiveBytes+1)}}}})
+	if got := fmt.Sprint(long.list()); got != "[{public.bin [] []}]" {
 		t.Errorf("named: %.40s", got)
 	}
+}
+
+// collided are part numbers that became one.
+func collided() []collision { return []collision{{"ATE:1234", "12-34", "123-4", "public.part 7"}} }
+
+// recalled are spellings of a run that an earlier one left what collided.
+func recalled(list []collision) *spellings {
+	s := newSpellings(slog.New(slog.DiscardHandler), prometheus.NewCounter(prometheus.CounterOpts{}))
+	s.recall(list)
+	return s
+}
+
+// A part number is another's rival until what that belongs to is spelled anew, also
+// in the next run.
+func TestSpellings(t *testing.T) {
+	t.Parallel()
+	s := recalled(nil)
+	ask := func(key, spelled, holder, want string) {
+		t.Helper()
+		other, known := s.note(key, spelled, "")
+		if !known {
+			other, known = s.note(key, spelled, holder)
+		}
+		if other != want || !known {
+			t.Errorf("%s of %s: rival %q, want %q", spelled, holder, other, want)
+		}
+	}
+	ask("1234", "1234", "part 1", "")
+	ask("1234", "12-34", "part 1", "")
+	ask("1234", "12.34", "part 2", "")
+	ask("1234", "1234", "part 3", "")
+	ask("1234", "123-4", "part 3", "12-34")
+	ask("1234", "123-4", "part 4", "12-34")
+	ask("ABC", "AB-C", "part 5", "")
+	ask("ABC", "A-BC", "part 5", "") // it was spelled anew
+	ask("ABC", "AB-C", "part 6", "A-BC")
+	if n := len(s.collisions()); n != 2 || !s.takeFresh() || s.takeFresh() {
+		t.Errorf("%d collisions are known, want 2, and that they changed told once", n)
+	}
+	s = recalled(s.collisions())
+	ask("1234", "123-4", "part 3", "12-34")
+	ask("ABC", "AB-C", "part 6", "A-BC")
+	ask("1234", "123-4", "part 1", "") // the first is spelled anew, so that the two are one
+	ask("1234", "123-4", "part 3", "")
+	ask("1234", "12-34", "part 2", "123-4")
+	s = recalled(nil)
+	for i := range maxSpellings + 10 {
+		s.note(strconv.Itoa(i), strconv.Itoa(i), "x")
+	}
+	if s.seen.Len() != maxSpellings {
+		t.Errorf("%d spellings are remembered", s.seen.Len())
+	}
+	ask(strconv.Itoa(maxSpellings+5), "500-005", "part 7", "")
 }
 
 // TestKeptLookups pins what is kept of lookups beside the jobs: the next version
@@ -206,10 +255,11 @@ func TestKeptLookups(t *testing.T) {
 	l := &lookups{missed: map[missedRow]bool{{publicTable("part"), "P1"}: true, {publicTable("brand"), `B"1`}: true}}
 	at := inventory.Position{Run: 1764000000001, Number: 7}
 	for want, text := range map[string][]byte{
-		`{"jobs":[],"rederived":"001764000000001-000000000007","missed":[["public.brand","B\"1"],["public.part","P1"]]}`: encodeJobs(nil, at, l.keepMissed()),
-		`{"jobs":[],"rederived":"001764000000001-000000000007","missed":[]}`:                                             encodeJobs(nil, at, (&lookups{missed: map[missedRow]bool{}}).keepMissed()),
-		`{"jobs":[],"rederived":"001764000000001-000000000007"}`:                                                         encodeJobs(nil, at, (*lookups)(nil).keepMissed()),
-		``: encodeJobs(nil, inventory.Position{}, l.keepMissed()),
+		`{"jobs":[],"rederived":"001764000000001-000000000007","missed":[["public.brand","B\"1"],["public.part","P1"]]}`: encodeJobs(nil, at, l.keepMissed(), nil),
+		`{"jobs":[],"rederived":"001764000000001-000000000007","missed":[]}`:                                             encodeJobs(nil, at, (&lookups{missed: map[missedRow]bool{}}).keepMissed(), nil),
+		`{"jobs":[],"rederived":"001764000000001-000000000007"}`:                                                         encodeJobs(nil, at, (*lookups)(nil).keepMissed(), nil),
+		``: encodeJobs(nil, inventory.Position{}, l.keepMissed(), nil),
+		`{"jobs":[],"collisions":[{"sku":"ATE:1234","first":"12-34","second":"123-4","holder":"public.part 7"}]}`: encodeJobs(nil, inventory.Position{}, nil, collided()),
 	} {
 		if string(text) != want {
 			t.Errorf("kept %s, want %s", text, want)
@@ -218,11 +268,17 @@ func TestKeptLookups(t *testing.T) {
 			continue
 		}
 		_, _, left, err := decodeJobs(text, nil, nil)
+		if strings.Contains(want, "collisions") {
+			if s := recalled(left.collisions); err != nil || !slices.Equal(s.collisions(), collided()) {
+				t.Errorf("read back: %+v, %v", left, err)
+			}
+			continue
+		}
 		if err != nil || left.rederived != at {
 			t.Fatalf("read back: %+v, %v", left, err)
 		}
 		again := &lookups{}
-		if again.recall(left.missed); string(encodeJobs(nil, at, again.keepMissed())) != want {
+		if again.recall(left.missed); string(encodeJobs(nil, at, again.keepMissed(), nil)) != want {
 			t.Errorf("read back as %v", again.missed)
 		}
 	}

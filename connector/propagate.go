@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
+	"tailstock/connector/lookup"
 	"tailstock/connector/mapping"
 )
 
@@ -25,12 +27,12 @@ func (l *lookups) consequences() []inventory.Rederive {
 	for i := range l.uses {
 		u := &l.uses[i]
 		for at := range u.ref.Hops {
-			if l.tables[u.ref.Hops[at].Lookup.Table].emptied {
+			if l.mayBeAny(&u.ref.Hops[at]) {
 				out.all(u.table)
 				continue
 			}
 			if keys := l.affected(u, at); len(keys) > 0 {
-				out.add(u.table, u.ref.Column, slices.Sorted(maps.Keys(keys)))
+				out.add(u.table, u.ref.Columns, slices.Sorted(maps.Keys(keys)))
 			}
 		}
 	}
@@ -44,15 +46,54 @@ func (l *lookups) consequences() []inventory.Rederive {
 	return out.list()
 }
 
-// affected are the values by which mapped rows refer to what changed at one hop of
+// mayBeAny reports whether any row of a hop may have changed: when the tables are
+// not exact, a change of a nested set does not tell what stood below the row before.
+func (l *lookups) mayBeAny(hop *mapping.Hop) bool {
+	t := l.tables[hop.Lookup.Table]
+	switch {
+	case t.emptied:
+		return true
+	case !l.settled && len(t.changed) > 0 && l.nestedOf(hop) != nil:
+		return true
+	case !hop.Exists:
+		return false
+	}
+	g := t.groupOf(hop.Columns)
+	return g != nil && g.unsure
+}
+
+// affected are the keys by which mapped rows refer to what changed at one hop of
 // a use.
 func (l *lookups) affected(u *use, at int) map[string]bool {
-	hop := u.ref.Hops[at]
+	keys := l.changedAt(&u.ref.Hops[at])
+	for ; len(keys) > 0; at-- {
+		hop := &u.ref.Hops[at]
+		if hop.Climbs {
+			keys = l.below(hop, keys)
+		}
+		if keys = referrers(hop, keys); at == 0 {
+			return keys
+		}
+		keys = l.referring(&u.ref.Hops[at-1], keys)
+	}
+	return nil
+}
+
+// changedAt are the keys of the rows of a hop of which something changed that is
+// read of them.
+func (l *lookups) changedAt(hop *mapping.Hop) map[string]bool {
 	t := l.tables[hop.Lookup.Table]
-	bit := columnBit(t.Rows.Column(hop.Column))
 	keys := make(map[string]bool)
+	if hop.Exists {
+		l.appeared(t, hop, keys)
+		return keys
+	}
+	var read uint64
+	for _, column := range hop.Columns {
+		read |= columnBit(t.Rows.Column(column))
+	}
 	for key, bits := range t.changed {
-		if bits&bit != 0 && l.awaited(t.name, key, bits) {
+		if bits&read != 0 && l.awaited(t.name, key, bits) {
 			keys[key] = true
 		}
 	}
@@ -66,16 +107,39 @@ func (l *lookups) affected(u *use, at int) map[string]bool {
 			}
 		}
 	}
-	for ; len(keys) > 0; at-- {
-		if hop = u.ref.Hops[at]; hop.Climbs {
-			keys = l.below(hop, keys)
+	return keys
+}
+
+// appeared adds the keys to keys that rows have now and none had before, or the
+// other way round. Nobody notes which of them rows were mapped by.
+func (l *lookups) appeared(t *keptTableRows, hop *mapping.Hop, keys map[string]bool) {
+	if g := t.groupOf(hop.Columns); g != nil {
+		for key, had := range g.had {
+			if !l.settled || had != g.Has(key) {
+				keys[key] = true
+			}
 		}
-		if at == 0 {
-			return keys
-		}
-		keys = l.referring(u.ref.Hops[at-1], keys)
+		return
 	}
-	return nil
+	for key, bits := range t.changed {
+		if bits&(arrived|left) != 0 {
+			keys[key] = true
+		}
+	}
+}
+
+// referrers are the keys by which rows refer to those of a hop.
+func referrers(hop *mapping.Hop, keys map[string]bool) map[string]bool {
+	if hop.Width == 1 {
+		return keys
+	}
+	out := make(map[string]bool)
+	for key := range keys {
+		if by, ok := hop.Referrers(key); ok {
+			out[by] = true
+		}
+	}
+	return out
 }
 
 // awaited reports whether a change of a row matters to anybody: one that arrives
@@ -84,7 +148,7 @@ func (l *lookups) awaited(table cdc.TableName, key string, bits uint64) bool {
 	return bits&arrived == 0 || l.missed == nil || l.recalled && l.traceless[table] || l.missed[missedRow{table, key}]
 }
 
-func (l *lookups) below(hop mapping.Hop, keys map[string]bool) map[string]bool {
+func (l *lookups) below(hop *mapping.Hop, keys map[string]bool) map[string]bool {
 	return maps.Collect(func(yield func(string, bool) bool) {
 		for key := range l.set.Tree(hop.Lookup).Below(keys) {
 			if !yield(key, true) {
@@ -94,13 +158,13 @@ func (l *lookups) below(hop mapping.Hop, keys map[string]bool) map[string]bool {
 	})
 }
 
-// referring are the keys of the rows of a hop whose column names one of keys.
-func (l *lookups) referring(hop mapping.Hop, keys map[string]bool) map[string]bool {
-	rows := l.tables[hop.Lookup.Table].Rows
-	column := rows.Column(hop.Column)
+// referring are the keys of the rows of a hop whose columns have one of keys.
+func (l *lookups) referring(hop *mapping.Hop, keys map[string]bool) map[string]bool {
+	t := l.tables[hop.Lookup.Table]
+	rows, columns := t.Rows, t.places(hop.Columns)
 	out := make(map[string]bool)
 	for key := range keys {
-		for r := range rows.Referring(column, key) {
+		for r := range rows.Referring(columns, key) {
 			out[rows.Key(r)] = true
 		}
 	}
@@ -109,40 +173,47 @@ func (l *lookups) referring(hop mapping.Hop, keys map[string]bool) map[string]bo
 
 // rederiveSet gathers what is to be derived again. The zero value is empty.
 type rederiveSet struct {
-	// tables has, by table, the values by column, nil for all rows.
-	tables map[string]map[string]map[string]bool
+	// tables has, by table, what rows refer by, nil for all rows.
+	tables map[string]map[string]*rederiveKeys
 	values int
 	bytes  int
+}
+
+// rederiveKeys are keys, as lookup.JoinKey makes them, that columns may have.
+type rederiveKeys struct {
+	columns []string
+	keys    map[string]bool
 }
 
 // all adds every row of a table.
 func (s *rederiveSet) all(table string) {
 	if s.tables == nil {
-		s.tables = make(map[string]map[string]map[string]bool)
+		s.tables = make(map[string]map[string]*rederiveKeys)
 	}
 	s.tables[table] = nil
 }
 
-// add adds the rows whose column has one of values.
-func (s *rederiveSet) add(table, column string, values []string) {
-	if columns, ok := s.tables[table]; ok && columns == nil {
+// add adds the rows whose columns have one of keys.
+func (s *rederiveSet) add(table string, columns, keys []string) {
+	if by, ok := s.tables[table]; ok && by == nil {
 		return
 	}
 	if s.tables == nil {
-		s.tables = make(map[string]map[string]map[string]bool)
+		s.tables = make(map[string]map[string]*rederiveKeys)
 	}
 	if s.tables[table] == nil {
-		s.tables[table] = make(map[string]map[string]bool)
+		s.tables[table] = make(map[string]*rederiveKeys)
 	}
-	have := s.tables[table][column]
+	name := strings.Join(columns, "\x00")
+	have := s.tables[table][name]
 	if have == nil {
-		have = make(map[string]bool)
-		s.tables[table][column] = have
+		have = &rederiveKeys{columns, make(map[string]bool)}
+		s.tables[table][name] = have
 	}
-	for _, v := range values {
-		if !have[v] {
-			have[v] = true
-			s.values, s.bytes = s.values+1, s.bytes+len(v)
+	for _, key := range keys {
+		if !have.keys[key] {
+			have.keys[key] = true
+			s.values, s.bytes = s.values+1, s.bytes+len(key)
 		}
 	}
 	if s.values > maxRederiveValues || s.bytes > maxRederiveBytes {
@@ -156,11 +227,19 @@ func (s *rederiveSet) add(table, column string, values []string) {
 // merge adds what list names.
 func (s *rederiveSet) merge(list []inventory.Rederive) {
 	for _, r := range list {
-		if r.Column == "" {
+		if len(r.Columns) == 0 {
 			s.all(r.Table)
-		} else {
-			s.add(r.Table, r.Column, r.Values)
+			continue
 		}
+		keys := make([]string, len(r.Values))
+		for i, texts := range r.Values {
+			values := make([]cdc.Value, len(texts))
+			for j, text := range texts {
+				values[j] = cdc.Text(text)
+			}
+			keys[i] = lookup.JoinKey(values...)
+		}
+		s.add(r.Table, r.Columns, keys)
 	}
 }
 
@@ -169,16 +248,29 @@ func (s *rederiveSet) empty() bool { return len(s.tables) == 0 }
 // list is s in the order of tables and columns.
 func (s *rederiveSet) list() []inventory.Rederive {
 	var out []inventory.Rederive
-	for table, columns := range s.tables {
-		if columns == nil {
+	for table, by := range s.tables {
+		if by == nil {
 			out = append(out, inventory.Rederive{Table: table})
 		}
-		for column, values := range columns {
-			out = append(out, inventory.Rederive{Table: table, Column: column, Values: slices.Sorted(maps.Keys(values))})
+		for _, k := range by {
+			out = append(out, inventory.Rederive{Table: table, Columns: k.columns, Values: k.texts()})
 		}
 	}
 	slices.SortFunc(out, func(a, b inventory.Rederive) int {
-		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(a.Table, b.Table), slices.Compare(a.Columns, b.Columns))
 	})
+	return out
+}
+
+// texts are the keys in their order, each with a text for each column.
+func (k *rederiveKeys) texts() [][]string {
+	out := make([][]string, 0, len(k.keys))
+	for _, key := range slices.Sorted(maps.Keys(k.keys)) {
+		texts := make([]string, len(k.columns))
+		for i, v := range lookup.SplitKey(key, len(k.columns)) {
+			texts[i] = v.Text()
+		}
+		out = append(out, texts)
+	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -157,13 +158,13 @@ func (d *rederiver) begin(ctx context.Context) error {
 
 // parts cuts r into requests that a source takes.
 func parts(r inventory.Rederive) []inventory.Rederive {
-	if r.Column == "" {
+	if len(r.Columns) == 0 {
 		return []inventory.Rederive{r}
 	}
 	var out []inventory.Rederive
 	for rest := r.Values; len(rest) > 0; {
 		n := min(len(rest), backfill.MaxReferring)
-		out = append(out, inventory.Rederive{Table: r.Table, Column: r.Column, Values: rest[:n]})
+		out = append(out, inventory.Rederive{Table: r.Table, Columns: r.Columns, Values: rest[:n]})
 		rest = rest[n:]
 	}
 	return out
@@ -172,12 +173,12 @@ func parts(r inventory.Rederive) []inventory.Rederive {
 // read plans the reading of what r names; nil if it matters to no mapping any more.
 func (d *rederiver) read(r inventory.Rederive) *tableRead {
 	t := newTableRead(r.Table, d.s.mappings)
-	if t == nil || r.Column != "" && !refers(t.mappings, r.Column) {
+	if t == nil || len(r.Columns) > 0 && !refers(t.mappings, r.Columns) {
 		return nil
 	}
 	plan := backfill.Plan{Table: t.table, MinRows: rederiveRows, MaxRows: rederiveRows}
-	if r.Column != "" {
-		plan.Referring = &backfill.Referring{Column: r.Column, Values: r.Values}
+	if len(r.Columns) > 0 {
+		plan.Referring = &backfill.Referring{Columns: r.Columns, Values: r.Values}
 	}
 	t.planner = backfill.NewPlanner(plan)
 	return t
@@ -187,11 +188,11 @@ func (d *rederiver) read(r inventory.Rederive) *tableRead {
 // values anew.
 const rederiveRows = 10_000
 
-// refers reports whether one of mappings goes by a column to another table.
-func refers(mappings []*mapping.Mapping, column string) bool {
+// refers reports whether one of mappings goes by these columns to another table.
+func refers(mappings []*mapping.Mapping, columns []string) bool {
 	for _, m := range mappings {
 		for _, r := range m.References() {
-			if r.Column == column {
+			if slices.Equal(r.Columns, columns) {
 				return true
 			}
 		}

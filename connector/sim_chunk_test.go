@@ -146,7 +146,7 @@ func (s *memAdapter) read(r backfill.Request) *backfill.Chunk {
 		if r.After != nil && (id < after || id == after && !r.Including) || r.Upto != nil && id > upto {
 			continue
 		}
-		if f := r.Referring; f != nil && (f.Column != "sku" || t.visible[id].bad || !slices.Contains(f.Values, t.visible[id].sku)) {
+		if f := r.Referring; f != nil && !t.visible[id].refers(f) {
 			continue
 		}
 		if c.Read() == r.Limit {

@@ -22,8 +22,9 @@ import (
 	"tailstock/connector/mapping"
 )
 
-// memRef is a reference table: part (id, code, brand) and brand (id, name). The SKU
-// of a row of bin or tray is the key of a part.
+// memRef is a reference table: part (id, code, brand), brand (id, name), lot (part,
+// site, name), whose key has two columns, and hold (id, part), of which rows only ask
+// whether there is one. The SKU of a row of bin or tray is the key of a part.
 type memRef struct {
 	*cdc.Table
 	rows, visible map[string]refRow
@@ -31,41 +32,60 @@ type memRef struct {
 	truncates     int
 }
 
-// refRow is a row of part, or, without a brand, of brand.
+// refRow is a row of part, or of another table, which has a text alone.
 type refRow struct{ text, brand string }
 
 const (
 	simParts  = 4
 	simBrands = 3
+	simHolds  = 5
 )
 
 func newRefs(rng *rand.Rand) []*memRef {
-	column := func(name string) cdc.Column { return cdc.Column{Name: name, Type: cdc.TypeText} }
-	part := &memRef{Table: &cdc.Table{
-		Name: cdc.TableName{Schema: "public", Name: "part"}, Columns: []cdc.Column{column("id"), column("code"), column("brand")}, Key: []int{0},
-	}}
-	brand := &memRef{Table: &cdc.Table{
-		Name: cdc.TableName{Schema: "public", Name: "brand"}, Columns: []cdc.Column{column("id"), column("name")}, Key: []int{0},
-	}}
-	for _, t := range []*memRef{part, brand} {
-		t.rows, t.locks = make(map[string]refRow), make(map[string]int)
+	var out []*memRef
+	for _, def := range []struct {
+		name    string
+		columns []string
+		key     []int
+	}{{"part", []string{"id", "code", "brand"}, []int{0}}, {"brand", []string{"id", "name"}, []int{0}}, {"lot", []string{"part", "site", "name"}, []int{0, 1}}, {"hold", []string{"id", "part"}, []int{0}}} {
+		t := &memRef{
+			Table: &cdc.Table{Name: cdc.TableName{Schema: "public", Name: def.name}, Key: def.key},
+			rows:  make(map[string]refRow), locks: make(map[string]int),
+		}
+		for _, column := range def.columns {
+			t.Columns = append(t.Columns, cdc.Column{Name: column, Type: cdc.TypeText})
+		}
 		for _, key := range t.keys() {
 			if rng.IntN(4) > 0 {
 				t.rows[key] = t.random(rng)
 			}
 		}
 		t.visible = maps.Clone(t.rows)
+		out = append(out, t)
 	}
-	return []*memRef{part, brand}
+	return out
 }
 
-// keys are those that rows may have.
+// keys are those that rows may have; the values of a key of two columns have a
+// slash between them.
 func (t *memRef) keys() []string {
 	var out []string
-	prefix, n := "P", simParts
-	if t.Name.Name == "brand" {
-		prefix, n = "B", simBrands
+	switch t.Name.Name {
+	case "part":
+		return numbered("P", simParts)
+	case "brand":
+		return numbered("B", simBrands)
+	case "hold":
+		return numbered("H", simHolds)
 	}
+	for _, part := range numbered("P", simParts) {
+		out = append(out, part+"/L0", part+"/L1")
+	}
+	return out
+}
+
+func numbered(prefix string, n int) []string {
+	var out []string
 	for i := range n {
 		out = append(out, prefix+strconv.Itoa(i))
 	}
@@ -73,21 +93,32 @@ func (t *memRef) keys() []string {
 }
 
 func (t *memRef) random(rng *rand.Rand) refRow {
-	if t.Name.Name == "brand" {
-		return refRow{text: "N" + strconv.Itoa(rng.IntN(5))}
+	switch t.Name.Name {
+	case "part":
+		return refRow{"C" + strconv.Itoa(rng.IntN(5)), "B" + strconv.Itoa(rng.IntN(simBrands))}
+	case "hold":
+		return refRow{text: "P" + strconv.Itoa(rng.IntN(simParts))}
 	}
-	return refRow{"C" + strconv.Itoa(rng.IntN(5)), "B" + strconv.Itoa(rng.IntN(simBrands))}
+	return refRow{text: "N" + strconv.Itoa(rng.IntN(5))}
 }
 
 func (t *memRef) image(key string, r refRow) cdc.Row {
-	if t.Name.Name == "brand" {
-		return cdc.Row{cdc.Text(key), cdc.Text(r.text)}
+	var out cdc.Row
+	for part := range strings.SplitSeq(key, "/") {
+		out = append(out, cdc.Text(part))
 	}
-	return cdc.Row{cdc.Text(key), cdc.Text(r.text), cdc.Text(r.brand)}
+	if out = append(out, cdc.Text(r.text)); t.Name.Name == "part" {
+		out = append(out, cdc.Text(r.brand))
+	}
+	return out
 }
 
 func (t *memRef) keyImage(key string) cdc.Row {
-	return append(cdc.Row{cdc.Text(key)}, slices.Repeat(cdc.Row{cdc.Unchanged}, len(t.Columns)-1)...)
+	out := t.image(key, refRow{})
+	for i := len(t.Key); i < len(out); i++ {
+		out[i] = cdc.Unchanged
+	}
+	return out
 }
 
 // free reports whether c may touch a row.
@@ -182,17 +213,27 @@ func (s *memSource) mendRefs(rng *rand.Rand) {
 
 // refsNow are the rows of the reference tables after the last commit. mu must be held.
 func (s *memSource) refsNow() simRefs {
-	return simRefs{maps.Clone(s.refs[0].rows), maps.Clone(s.refs[1].rows)}
+	var out simRefs
+	for i, into := range []*map[string]refRow{&out.part, &out.brand, &out.lot, &out.hold} {
+		*into = maps.Clone(s.refs[i].rows)
+	}
+	return out
 }
 
 // simRefs are the rows of the reference tables at one moment.
-type simRefs struct{ part, brand map[string]refRow }
+type simRefs struct{ part, brand, lot, hold map[string]refRow }
 
 // sku is what a row's SKU is mapped to, false if a row is missing for that.
-func (r simRefs) sku(key string) (string, bool) {
-	part, ok := r.part[key]
+func (r simRefs) sku(row simRow) (string, bool) {
+	part, ok := r.part[row.sku]
 	brand, also := r.brand[part.brand]
-	return part.text + "/" + brand.text, ok && also
+	held := ""
+	for _, h := range r.hold {
+		if h.text == row.sku {
+			held = "!"
+		}
+	}
+	return part.text + "/" + brand.text + r.lot[row.sku+"/"+row.location].text + held, ok && also
 }
 
 // readRef reads what is visible of a reference table. mu must be held.
@@ -202,13 +243,13 @@ func (s *memAdapter) readRef(t *memRef, r backfill.Request) *backfill.Chunk {
 	}
 	c := &backfill.Chunk{Table: t.Table, View: s.view(), ReadAt: time.Now()}
 	for _, key := range slices.Sorted(maps.Keys(t.visible)) {
-		if r.After != nil && key <= r.After[0] {
+		if r.After != nil && key <= strings.Join(r.After, "/") {
 			continue
 		}
 		if len(c.Rows) == min(r.Limit, 2) { // small chunks, as of several moments
 			break
 		}
-		c.Last = backfill.Key{key}
+		c.Last = strings.Split(key, "/")
 		c.Rows = append(c.Rows, t.image(key, t.visible[key]))
 	}
 	if len(c.Rows) == 2 {
@@ -233,10 +274,12 @@ func lookingMapping(tb testing.TB, table string, least int) *mapping.Mapping {
 	v := &mapping.Vocabulary{Lookups: []mapping.Lookup{
 		{Name: "part", Table: cdc.TableName{Schema: "public", Name: "part"}},
 		{Name: "brand", Table: cdc.TableName{Schema: "public", Name: "brand"}},
+		{Name: "lot", Table: cdc.TableName{Schema: "public", Name: "lot"}, Missing: mapping.MissingIsNull},
+		{Name: "hold", Table: cdc.TableName{Schema: "public", Name: "hold"}, Key: []string{"part"}},
 	}}
 	r := mapping.Rule{
 		When: mapping.Value{Text: "qty >= " + strconv.Itoa(least)}, Location: mapping.Value{Text: "location"},
-		SKU: mapping.Value{Text: "part[sku].code + '/' + brand[part[sku].brand].name"},
+		SKU: mapping.Value{Text: "part[sku].code + '/' + brand[part[sku].brand].name + (lot[sku, location].name ?? '') + (exists(hold[sku]) ? '!' : '')"},
 	}
 	r.Quantities[inventory.OnHand] = mapping.Value{Text: "qty"}
 	m, err := mapping.Compile(cdc.TableName{Schema: "public", Name: table}, mapping.Spec{Contributes: []mapping.Rule{r}, Vocabulary: v})
@@ -271,13 +314,40 @@ func (o openRows) take(m *inventory.Message) openRows {
 	return o
 }
 
-// name reports whether a row of table with that SKU is among them.
-func (o openRows) name(table, sku string) bool {
+// name reports whether a row of table is among them.
+func (o openRows) name(table string, row simRow) bool {
 	return slices.ContainsFunc(o, func(n openNames) bool {
 		return slices.ContainsFunc(n.list, func(r inventory.Rederive) bool {
-			return r.Table == table && (r.Column == "" || slices.Contains(r.Values, sku))
+			return r.Table == table && (r.Columns == nil || row.has(r.Columns, r.Values))
 		})
 	})
+}
+
+// has reports whether r has one of values in columns.
+func (r simRow) has(columns []string, values [][]string) bool {
+	return !r.bad && slices.ContainsFunc(values, func(v []string) bool {
+		for i, column := range columns {
+			if v[i] != map[string]string{"sku": r.sku, "location": r.location}[column] {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// refers reports whether a source reads r for what refers to others. Like a real
+// one it may read more: what has each of the values, though not together.
+func (r simRow) refers(f *backfill.Referring) bool {
+	for i, column := range f.Columns {
+		var values [][]string
+		for _, v := range f.Values {
+			values = append(values, v[i:i+1])
+		}
+		if !r.has([]string{column}, values) {
+			return false
+		}
+	}
+	return true
 }
 
 // excused removes from want and got the rows of a table that may differ at a place
@@ -289,7 +359,7 @@ func (s *memSource) excused(place int, table string, open openRows, want, got ma
 	at := s.history[place]
 	for id, r := range at.rows[table] {
 		key := "[" + strconv.Itoa(id) + "]"
-		if _, complete := at.refs.sku(r.sku); !complete || open.name(table, r.sku) {
+		if _, complete := at.refs.sku(r); !complete || open.name(table, r) {
 			delete(want, key)
 			delete(got, key)
 		}
@@ -352,8 +422,8 @@ func (s *memSource) refStory(place int) string {
 	var b strings.Builder
 	for i := max(place-40, 1); i <= place; i++ {
 		was, is := s.history[i-1].refs, s.history[i].refs
-		if !maps.Equal(was.part, is.part) || !maps.Equal(was.brand, is.brand) {
-			fmt.Fprintf(&b, "%d: parts %v, brands %v\n", i, is.part, is.brand)
+		if !maps.Equal(was.part, is.part) || !maps.Equal(was.brand, is.brand) || !maps.Equal(was.lot, is.lot) || !maps.Equal(was.hold, is.hold) {
+			fmt.Fprintf(&b, "%d: parts %v, brands %v, lots %v, holds %v\n", i, is.part, is.brand, is.lot, is.hold)
 		}
 	}
 	return b.String()
@@ -375,7 +445,7 @@ func refWorld(t *testing.T, keep time.Duration) *world {
 	w.source.dawdles = false
 	for i, table := range w.source.refs {
 		clear(table.rows)
-		for _, key := range table.keys()[:2] {
+		for _, key := range table.keys()[:[]int{2, 2, 0, 0}[i]] {
 			table.rows[key] = refRow{"X" + key, []string{"B0", ""}[i]}
 		}
 		table.visible = maps.Clone(table.rows)
@@ -407,7 +477,11 @@ func (l *memLog) named(from int) (names []string, messages int) {
 	for _, m := range l.messages[from:] {
 		for _, c := range m.decoded.Commits {
 			for _, r := range c.Rederive {
-				names = append(names, fmt.Sprint(r.Table, " ", r.Values))
+				var values []string
+				for _, v := range r.Values {
+					values = append(values, strings.Join(v, "/"))
+				}
+				names = append(names, fmt.Sprint(r.Table, " ", values))
 			}
 		}
 	}

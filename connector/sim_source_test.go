@@ -502,7 +502,7 @@ func counted(_ int, r simRow, least int, refs *simRefs) string {
 	}
 	sku := r.sku
 	if refs != nil {
-		sku, _ = refs.sku(r.sku)
+		sku, _ = refs.sku(r)
 	}
 	return sku + " " + r.location + " " + strconv.Itoa(r.qty)
 }

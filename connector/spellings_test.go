@@ -1,6 +1,7 @@
 package connector_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +46,23 @@ func TestPartnoCollisionsAreCounted(t *testing.T) {
 			w.source.end(c, 0)
 			w.source.mu.Unlock()
 			count(1)
+		}
+		d.kill()
+		d = w.start() // which knows it from the run before
+		w.source.mu.Lock()
+		c := w.source.begin()
+		w.source.write(c, w.source.tables[0], 7, simRow{sku: "123-4", location: "L1", qty: 1})
+		w.source.end(c, 0)
+		w.source.mu.Unlock()
+		count(0)
+		var shown string
+		for _, r := range d.board.Roles() {
+			if known := r.Detail["partno_collisions"]; known != nil {
+				shown = fmt.Sprint(known)
+			}
+		}
+		if want := "[{1234 12-34 123-4 public.bin [1]}]"; shown != want {
+			t.Errorf("the board shows %q, want %q", shown, want)
 		}
 	})
 }

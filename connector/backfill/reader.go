@@ -37,12 +37,13 @@ type Request struct {
 	Referring *Referring
 }
 
-// Referring names rows by what they refer to.
+// Referring names rows by what they refer to. Rows that have each of the texts, but
+// not together, may be read, too.
 type Referring struct {
-	// Column is a captured column.
-	Column string
-	// Values are canonical texts that it may have, at most MaxReferring.
-	Values []string
+	// Columns are captured columns, one at least.
+	Columns []string
+	// Values are what they may have, a canonical text for each, at most MaxReferring.
+	Values [][]string
 }
 
 // MaxReferring is how many values a Referring may have.

@@ -111,13 +111,16 @@ func bodies() map[string]inventory.Message {
 		c.Part, c.Last = n, last
 		return []inventory.Commit{c}
 	}
-	rederive := []inventory.Rederive{{Table: "wms.bin_stock", Column: "product id", Values: []string{"7", "a\"b"}}, {Table: "public.order"}}
+	rederive := []inventory.Rederive{{Table: "wms.bin_stock", Columns: []string{"product id"}, Values: [][]string{{"7"}, {"a\"b"}}}, {Table: "public.order"}}
 	renames := commit("774")
 	renames.Rederive = rederive
+	pairs := renames
+	pairs.Rederive = []inventory.Rederive{{Table: "wms.bin_stock", Columns: []string{"client", "locator"}, Values: [][]string{{"11", "a\"b"}, {"12", ""}}}}
 	lastPart := part(2, true)
 	lastPart[0].Rederive = rederive[1:]
 	return map[string]inventory.Message{
 		"rederive":           {Source: "wms", Commits: []inventory.Commit{commit("771", event(cdc.OpUpdate, "[42]", one)), renames}},
+		"rederive_by_two":    {Source: "wms", Commits: []inventory.Commit{pairs}},
 		"rederive_last_part": {Source: "wms", Commits: lastPart},
 		"rederived":          {Source: "wms", Rederived: &inventory.Rederived{Through: load}},
 		"commit": {Source: "wms", Commits: []inventory.Commit{
@@ -380,7 +383,9 @@ func drawMessage(t *rapid.T) inventory.Message {
 	rederive := rapid.Custom(func(t *rapid.T) inventory.Rederive {
 		r := inventory.Rederive{Table: text.Draw(t, "table")}
 		if rapid.Bool().Draw(t, "by column") {
-			r.Column, r.Values = text.Draw(t, "column"), rapid.SliceOfN(words, 1, 3).Draw(t, "values")
+			r.Columns = rapid.SliceOfN(text, 1, 3).Draw(t, "columns")
+			n := len(r.Columns)
+			r.Values = rapid.SliceOfN(rapid.SliceOfN(words, n, n), 1, 3).Draw(t, "values")
 		}
 		return r
 	})

@@ -144,13 +144,35 @@ func appendRederive(b []byte, list []Rederive) []byte {
 		}
 		b = append(b, `{"table":`...)
 		b = cdc.AppendJSONString(b, list[i].Table)
-		if list[i].Column != "" {
-			b = append(b, `,"column":`...)
-			b = cdc.AppendJSONString(b, list[i].Column)
-			b = append(b, `,"values":`...)
-			b = appendTexts(b, list[i].Values)
+		if len(list[i].Columns) > 0 {
+			b = appendReferring(b, list[i].Columns, list[i].Values)
 		}
 		b = append(b, '}')
+	}
+	return append(b, ']')
+}
+
+// appendReferring appends what rows refer by: one column stands for itself, and so
+// do its values.
+func appendReferring(b []byte, columns []string, values [][]string) []byte {
+	if len(columns) > 1 {
+		b = append(b, `,"columns":`...)
+		b = appendTexts(b, columns)
+		b = append(b, `,"rows":[`...)
+	} else {
+		b = append(b, `,"column":`...)
+		b = cdc.AppendJSONString(b, columns[0])
+		b = append(b, `,"values":[`...)
+	}
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if len(columns) > 1 {
+			b = appendTexts(b, v)
+		} else {
+			b = cdc.AppendJSONString(b, v[0])
+		}
 	}
 	return append(b, ']')
 }

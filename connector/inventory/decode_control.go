@@ -1,6 +1,9 @@
 package inventory
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // position reads the text of a Position that is not zero.
 func (d *decoder) position() Position {
@@ -186,10 +189,20 @@ func (d *decoder) rederiveOne() Rederive {
 			r.Table = d.text()
 		case "column":
 			d.once(&seen, fieldColumn)
-			r.Column = d.text()
+			r.Columns = []string{d.text()}
+		case "columns":
+			d.once(&seen, fieldColumn)
+			if r.Columns = d.texts(); len(r.Columns) < 2 {
+				d.fail("columns must be two or more")
+			}
 		case "values":
 			d.once(&seen, fieldValues)
-			r.Values = d.texts()
+			for _, text := range d.texts() {
+				r.Values = append(r.Values, []string{text})
+			}
+		case "rows":
+			d.once(&seen, fieldValues)
+			r.Values = d.rowsOfTexts()
 		default:
 			d.skip(0)
 		}
@@ -200,8 +213,23 @@ func (d *decoder) rederiveOne() Rederive {
 		d.fail("no table")
 	case (seen&fieldColumn == 0) != (seen&fieldValues == 0):
 		d.fail("column and values must come together")
-	case seen&fieldColumn != 0 && (r.Column == "" || len(r.Values) == 0):
+	case seen&fieldColumn != 0 && (slices.Contains(r.Columns, "") || len(r.Values) == 0):
 		d.fail("no column, or no values")
 	}
+	for _, v := range r.Values {
+		if len(v) != len(r.Columns) {
+			d.fail("as many values as columns must come together")
+		}
+	}
 	return r
+}
+
+func (d *decoder) rowsOfTexts() [][]string {
+	var out [][]string
+	d.open('[')
+	for first := true; d.next(']', first); first = false {
+		out = append(out, d.texts())
+		d.at(len(out) - 1)
+	}
+	return out
 }

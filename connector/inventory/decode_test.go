@@ -292,11 +292,28 @@ func referenceDecode(body []byte) (m inventory.Message, err error) {
 			commit.Events = append(commit.Events, referenceEvent(e))
 		}
 		for _, r := range c.objects("rederive") {
-			commit.Rederive = append(commit.Rederive, inventory.Rederive{Table: r.text("table"), Column: r.text("column"), Values: r.texts("values")})
+			commit.Rederive = append(commit.Rederive, referenceRederive(r))
 		}
 		m.Commits = append(m.Commits, commit)
 	}
 	return m, nil
+}
+
+func referenceRederive(o object) inventory.Rederive {
+	r := inventory.Rederive{Table: o.text("table")}
+	if _, ok := o["column"]; ok {
+		r.Columns = []string{o.text("column")}
+	} else if _, ok := o["columns"]; ok {
+		r.Columns = o.texts("columns")
+	}
+	for _, text := range o.texts("values") {
+		r.Values = append(r.Values, []string{text})
+	}
+	rows, _ := o["rows"].([]any)
+	for _, row := range rows {
+		r.Values = append(r.Values, object{"row": row}.texts("row"))
+	}
+	return r
 }
 
 // position reads an optional position.

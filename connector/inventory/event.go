@@ -71,13 +71,13 @@ type Commit struct {
 	Last bool
 }
 
-// Rederive names rows of a table: those whose column has one of the values, or all
-// of them if Column is empty.
+// Rederive names rows of a table: those whose columns have one of the values, or all
+// of them if there are no columns.
 type Rederive struct {
-	Table  string
-	Column string
-	// Values are canonical texts.
-	Values []string
+	Table   string
+	Columns []string
+	// Values have a canonical text for each of the columns.
+	Values [][]string
 }
 
 // Whole reports whether c is not split.

@@ -3,7 +3,9 @@
 // the columns that a mapping names, and nothing else.
 //
 // A Table is made for millions of rows that seldom change: a row costs its texts,
-// about a byte for each of them, and some twenty bytes more. It knows nothing of
+// about a byte for each of them, and some twenty bytes more. Rows are found by their
+// keys, of one column or several, and by columns that refer to other rows (Index);
+// whether there is a row, by any columns (Group). It knows nothing of
 // where rows come from or of what they mean. It is used by one goroutine.
 //
 // Invariants:

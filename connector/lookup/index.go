@@ -7,62 +7,90 @@ import (
 	"tailstock/connector/cdc"
 )
 
-// index finds the rows by what a column of theirs refers to. Rows whose values
+// index finds the rows by what columns of theirs refer to. Rows whose keys
 // have the same hash, as far as heads goes, are linked in both directions, so that
 // taking one out costs the same however many there are. Links are Refs plus one.
 type index struct {
+	columns    columnsOf
 	heads      []uint32
 	next, prev blocks[uint32]
 	linked     int
+	b          []byte // scratch
 }
 
-func newIndex() *index { return &index{heads: make([]uint32, firstSlots)} }
+func newIndex(columns []int) *index {
+	return &index{columns: columns, heads: make([]uint32, firstSlots)}
+}
 
 func (x *index) bytes() int64 {
 	return 4 * int64(len(x.heads)+x.next.capacity()+x.prev.capacity())
 }
 
-// Index has the table keep an index of a column from now on, for Referring.
-func (t *Table) Index(column int) {
-	if t.indexes[column] != nil {
+// Index has the table keep an index of some columns from now on, for Referring.
+func (t *Table) Index(columns ...int) {
+	if t.index(columns) != nil {
 		return
 	}
-	x := newIndex()
-	t.indexes[column] = x
+	x := newIndex(columns)
+	t.indexes = append(t.indexes, x)
 	for r := range t.All() {
-		x.link(t, r, t.Value(r, column))
+		x.link(t, r)
 	}
-	x.grow(t, column)
+	x.grow(t)
 }
 
-// Referring yields the rows whose column has a text, in no particular order. The
-// column must have an Index. The table must not be changed meanwhile.
-func (t *Table) Referring(column int, text string) iter.Seq[Ref] {
-	x := t.indexes[column]
+// index returns the index of some columns, nil if there is none.
+func (t *Table) index(columns []int) *index {
+	for _, x := range t.indexes {
+		if x.columns.equal(columns) {
+			return x
+		}
+	}
+	return nil
+}
+
+// Referring yields the rows whose columns have a key, in no particular order. The
+// columns must have an Index. The table must not be changed meanwhile, nor
+// may Referring be called for the same columns.
+func (t *Table) Referring(columns []int, key string) iter.Seq[Ref] {
+	x := t.index(columns)
 	return func(yield func(Ref) bool) {
-		for at := x.heads[x.bucket(t, text)]; at != 0; at = x.next.get(int(at - 1)) {
+		for at := x.heads[x.bucket(t, key)]; at != 0; at = x.next.get(int(at - 1)) {
 			r := Ref(at - 1)
-			if v := t.Value(r, column); v.Text() == text && !yield(r) {
+			if x.names(t, r); string(x.b) == key && !yield(r) {
 				return
 			}
 		}
 	}
 }
 
-func (x *index) bucket(t *Table, text string) int {
-	return int(uint32(maphash.String(t.seed, text)>>32)) & (len(x.heads) - 1)
+func (x *index) bucket(t *Table, key string) int {
+	return int(uint32(maphash.String(t.seed, key)>>32)) & (len(x.heads) - 1)
 }
 
-// link adds a row with that value of the column. NULL refers to nothing.
-func (x *index) link(t *Table, r Ref, v cdc.Value) {
+// names puts the key that a row's columns have into b, and reports whether it
+// names anything.
+func (x *index) names(t *Table, r Ref) bool {
+	var ok bool
+	x.b, ok = x.columns.key(x.b[:0], func(column int) cdc.Value { return t.Value(r, column) })
+	return ok
+}
+
+// head is where the chain of the key in b begins.
+func (x *index) head(t *Table) *uint32 {
+	return &x.heads[int(uint32(maphash.Bytes(t.seed, x.b)>>32))&(len(x.heads)-1)]
+}
+
+// link adds a row. NULL refers to nothing.
+func (x *index) link(t *Table, r Ref) {
 	for x.next.len() <= int(r) {
 		x.next.append(0)
 		x.prev.append(0)
 	}
-	if v.IsNull() {
+	if !x.names(t, r) {
 		return
 	}
-	head := &x.heads[x.bucket(t, v.Text())]
+	head := x.head(t)
 	x.next.set(int(r), *head)
 	x.prev.set(int(r), 0)
 	if *head != 0 {
@@ -72,8 +100,8 @@ func (x *index) link(t *Table, r Ref, v cdc.Value) {
 	x.linked++
 }
 
-func (x *index) unlink(t *Table, r Ref, v cdc.Value) {
-	if v.IsNull() {
+func (x *index) unlink(t *Table, r Ref) {
+	if !x.names(t, r) {
 		return
 	}
 	next, prev := x.next.get(int(r)), x.prev.get(int(r))
@@ -83,7 +111,7 @@ func (x *index) unlink(t *Table, r Ref, v cdc.Value) {
 	if prev != 0 {
 		x.next.set(int(prev-1), next)
 	} else {
-		x.heads[x.bucket(t, v.Text())] = next
+		*x.head(t) = next
 	}
 	x.next.set(int(r), 0)
 	x.prev.set(int(r), 0)
@@ -91,7 +119,7 @@ func (x *index) unlink(t *Table, r Ref, v cdc.Value) {
 }
 
 // grow doubles the heads when there are more rows than those.
-func (x *index) grow(t *Table, column int) {
+func (x *index) grow(t *Table) {
 	if x.linked <= len(x.heads) {
 		return
 	}
@@ -101,25 +129,27 @@ func (x *index) grow(t *Table, column int) {
 	}
 	x.heads, x.linked = make([]uint32, n), 0
 	for r := range t.All() {
-		x.link(t, r, t.Value(r, column))
+		x.link(t, r)
 	}
 }
 
-// link adds a row to the indexes.
-func (t *Table) link(r Ref, values []cdc.Value) {
-	for column, x := range t.indexes {
-		if x != nil {
-			x.link(t, r, values[column])
-			x.grow(t, column)
-		}
+// link adds a row to the indexes and groups.
+func (t *Table) link(r Ref) {
+	for _, x := range t.indexes {
+		x.link(t, r)
+		x.grow(t)
+	}
+	for _, g := range t.groups {
+		g.add(t, r)
 	}
 }
 
-// unlink takes a row out of the indexes, before its record changes.
+// unlink takes a row out of the indexes and groups, before its record changes.
 func (t *Table) unlink(r Ref) {
-	for column, x := range t.indexes {
-		if x != nil {
-			x.unlink(t, r, t.Value(r, column))
-		}
+	for _, x := range t.indexes {
+		x.unlink(t, r)
+	}
+	for _, g := range t.groups {
+		g.remove(t, r)
 	}
 }

@@ -27,8 +27,9 @@ type Table struct {
 	used  int // slots that are not empty
 	live  int
 	seed  maphash.Seed
-	// indexes holds, by column, those that were asked for.
+	// indexes and groups are those that were asked for.
 	indexes []*index
+	groups  []*Group
 	values  []cdc.Value // scratch
 	// version counts the changes.
 	version uint64
@@ -38,7 +39,7 @@ type Table struct {
 func New(columns []string) *Table {
 	return &Table{
 		columns: slices.Clone(columns), slots: make([]uint64, firstSlots), seed: maphash.MakeSeed(),
-		indexes: make([]*index, len(columns)), values: make([]cdc.Value, len(columns)),
+		values: make([]cdc.Value, len(columns)),
 	}
 }
 
@@ -55,9 +56,10 @@ func (t *Table) Len() int { return t.live }
 func (t *Table) Bytes() int64 {
 	n := t.pages.bytes() + 8*int64(len(t.slots)) + 8*int64(t.rows.capacity()) + 4*int64(cap(t.free))
 	for _, x := range t.indexes {
-		if x != nil {
-			n += x.bytes()
-		}
+		n += x.bytes()
+	}
+	for _, g := range t.groups {
+		n += g.bytes()
 	}
 	return n
 }
@@ -69,6 +71,20 @@ func (t *Table) Find(key string) (Ref, bool) {
 		return 0, false
 	}
 	return refOf(t.slots[at]), true
+}
+
+// FindBytes is Find for a key in a buffer.
+func (t *Table) FindBytes(key []byte) (Ref, bool) {
+	h := uint32(maphash.Bytes(t.seed, key) >> 32)
+	mask := len(t.slots) - 1
+	for i := int(h) & mask; ; i = (i + 1) & mask {
+		switch s := t.slots[i]; {
+		case s == emptySlot:
+			return 0, false
+		case s != deletedSlot && uint32(s>>32) == h && t.Key(refOf(s)) == string(key):
+			return refOf(s), true
+		}
+	}
 }
 
 // Value returns a column of a row.
@@ -115,7 +131,7 @@ func (t *Table) Put(key string, values []cdc.Value) Ref {
 		t.unlink(r)
 		old := t.rows.get(int(r))
 		t.rows.set(int(r), t.pages.add(key, values))
-		t.link(r, values)
+		t.link(r)
 		t.discard(old)
 		return r
 	}
@@ -126,7 +142,7 @@ func (t *Table) Put(key string, values []cdc.Value) Ref {
 	t.slots[at] = slotOf(h, r)
 	t.live++
 	t.rows.set(int(r), t.pages.add(key, values))
-	t.link(r, values)
+	t.link(r)
 	t.grow()
 	return r
 }
@@ -155,9 +171,10 @@ func (t *Table) Clear() {
 	t.pages, t.rows, t.free = arena{}, blocks[place]{}, nil
 	t.slots, t.used, t.live = make([]uint64, firstSlots), 0, 0
 	for i, x := range t.indexes {
-		if x != nil {
-			t.indexes[i] = newIndex()
-		}
+		t.indexes[i] = newIndex(x.columns)
+	}
+	for _, g := range t.groups {
+		g.clear()
 	}
 }
 

@@ -27,11 +27,14 @@ func TestTableAgainstMap(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		table, model := lookup.New([]string{"code", "parent"}), map[string][]cdc.Value{}
+		var groups []*lookup.Group
 		held := map[string]string{} // texts that were handed out, by what they were
 		indexed, steps := rapid.IntRange(0, 40).Draw(t, "indexed from"), rapid.IntRange(1, 120).Draw(t, "steps")
 		for i := range steps {
 			if i == indexed {
 				table.Index(1)
+				table.Index(0, 1)
+				groups = []*lookup.Group{table.Group(1), table.Group(0, 1)}
 			}
 			key := strconv.Itoa(rapid.IntRange(0, 20).Draw(t, "key"))
 			switch op := rapid.IntRange(0, 40).Draw(t, "op"); {
@@ -55,6 +58,7 @@ func TestTableAgainstMap(t *testing.T) {
 		compare(t, table, model)
 		if indexed < steps {
 			compareIndex(t, table, model)
+			compareKeys(t, table, groups, model)
 		}
 		for got, want := range held {
 			if got != want {
@@ -100,7 +104,7 @@ func compareIndex(t *rapid.T, table *lookup.Table, model map[string][]cdc.Value)
 		}
 	}
 	for text := range want {
-		for r := range table.Referring(1, text) {
+		for r := range table.Referring([]int{1}, text) {
 			got[text] = append(got[text], table.Key(r))
 		}
 		slices.Sort(want[text])
@@ -109,6 +113,69 @@ func compareIndex(t *rapid.T, table *lookup.Table, model map[string][]cdc.Value)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("rows by parent (-want +got):\n%s", diff)
 	}
+}
+
+// compareKeys holds what is found by two columns, and what is only counted, to model.
+func compareKeys(t *rapid.T, table *lookup.Table, groups []*lookup.Group, model map[string][]cdc.Value) {
+	want, got := map[string][]string{}, map[string][]string{}
+	parents := map[string]bool{}
+	for key, row := range model {
+		if both := lookup.JoinKey(row...); !row[0].IsNull() || !row[1].IsNull() {
+			want[both] = append(want[both], key)
+		}
+		if !row[1].IsNull() {
+			parents[row[1].Text()] = true
+		}
+	}
+	for both := range want {
+		for r := range table.Referring([]int{0, 1}, both) {
+			got[both] = append(got[both], table.Key(r))
+		}
+		slices.Sort(want[both])
+		slices.Sort(got[both])
+		if !groups[1].Has(both) {
+			t.Fatalf("no row has %.40s", both)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("rows by code and parent (-want +got):\n%s", diff)
+	}
+	for _, parent := range []string{"", "a", "b", "äö", "nothing"} {
+		if has := groups[0].Has(parent); has != parents[parent] || has != groups[0].HasBytes([]byte(parent)) {
+			t.Fatalf("there is a row of parent %q: %t", parent, has)
+		}
+		for _, code := range []string{"a", "b"} {
+			both := lookup.JoinKey(cdc.Text(code), cdc.Text(parent))
+			if groups[1].Has(both) != (want[both] != nil) {
+				t.Fatalf("there is a row of %s: %t", both, groups[1].Has(both))
+			}
+		}
+	}
+}
+
+// The keys of several columns are taken apart into what they were made of.
+func TestKeysAreTakenApart(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var values []cdc.Value
+		for _, text := range rapid.SliceOfN(rapid.StringOfN(rapid.RuneFrom([]rune(`a",[]\ä\x00`)), 0, 5, 20), 1, 4).Draw(t, "values") {
+			v := cdc.Text(text)
+			if strings.HasPrefix(text, "[") {
+				v = cdc.Null
+			}
+			values = append(values, v)
+		}
+		key := lookup.JoinKey(values...)
+		if len(values) == 1 && values[0].IsNull() {
+			return // it names nothing
+		}
+		if got := lookup.SplitKey(key, len(values)); !slices.Equal(got, values) {
+			t.Fatalf("%s of %q becomes %q", key, values, got)
+		}
+		if len(values) > 1 && lookup.SplitKey(key, len(values)+1) != nil {
+			t.Fatalf("%s has %d values", key, len(values)+1)
+		}
+	})
 }
 
 func TestRefsAreInOrder(t *testing.T) {

@@ -14,25 +14,28 @@ import (
 // table's goroutine, and follows what the table says.
 type Tree struct {
 	t *Table
-	// column holds the parent's key or the path; left and right the range of a nested set.
-	column, left, right int
-	separator           string
+	// columns hold the parent's key, or one the path; left and right the range of a nested set.
+	columns     columnsOf
+	left, right int
+	separator   string
+	b           []byte // scratch
 
 	// parents are those of a nested set as of a version of the table: Refs plus one.
 	parents []uint32
 	version uint64
 }
 
-// ByParent returns the tree of a table of which a column holds the parent's key.
-func ByParent(t *Table, column int) *Tree {
-	return &Tree{t: t, column: column, left: -1}
+// ByParent returns the tree of a table of which some columns hold the parent's key:
+// one for each column of the key.
+func ByParent(t *Table, columns ...int) *Tree {
+	return &Tree{t: t, columns: columns, left: -1}
 }
 
 // ByPath returns the tree of a table of which a column holds the keys of a row's
 // ancestors from the root on, with or without its own at the end, each behind or
 // before a separator.
 func ByPath(t *Table, column int, separator string) *Tree {
-	return &Tree{t: t, column: column, separator: separator, left: -1}
+	return &Tree{t: t, columns: columnsOf{column}, separator: separator, left: -1}
 }
 
 // ByRange returns the tree of a nested set: a row stands below those whose range
@@ -46,11 +49,14 @@ func ByRange(t *Table, left, right int) *Tree {
 func (t *Tree) Nested() bool { return t.left >= 0 }
 
 // Parent returns the row above r. If it names one that is not there, ok is false
-// and key is what it names; key is empty for a root.
+// and key is what it names, which is empty for a root.
 func (t *Tree) Parent(r Ref) (parent Ref, key string, ok bool) {
 	if t.Nested() {
 		at := t.Parents()[r]
 		return Ref(at - 1), "", at != 0
+	}
+	if len(t.columns) > 1 {
+		return t.parentOfMany(r)
 	}
 	if key = t.parentKey(r); key == "" {
 		return 0, "", false
@@ -59,9 +65,29 @@ func (t *Tree) Parent(r Ref) (parent Ref, key string, ok bool) {
 	return parent, key, ok
 }
 
+// parentOfMany is Parent where several columns hold the parent's key. One that lacks
+// a value names none.
+func (t *Tree) parentOfMany(r Ref) (parent Ref, key string, ok bool) {
+	t.b = t.b[:0]
+	for _, column := range t.columns {
+		v := t.t.Value(r, column)
+		if v.IsNull() {
+			return 0, "", false
+		}
+		t.b = AppendValue(t.b, v)
+	}
+	if string(t.b) == t.t.Key(r) {
+		return 0, "", false // some systems let a root name itself
+	}
+	if parent, ok = t.t.FindBytes(t.b); ok {
+		return parent, "", true
+	}
+	return 0, string(t.b), false
+}
+
 // parentKey is the key of the parent that r names, empty for a root.
 func (t *Tree) parentKey(r Ref) string {
-	text := t.t.Value(r, t.column).Text()
+	text := t.t.Value(r, t.columns[0]).Text()
 	own := t.t.Key(r)
 	if t.separator == "" {
 		if text == own {

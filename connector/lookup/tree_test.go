@@ -134,6 +134,34 @@ func TestMoved(t *testing.T) {
 	})
 }
 
+// Parents whose keys have two columns are found by both.
+func TestParentsOfTwoColumns(t *testing.T) {
+	t.Parallel()
+	table := lookup.New([]string{"tenant", "parent"})
+	put := func(tenant, code string, parent cdc.Value) lookup.Ref {
+		return table.Put(lookup.JoinKey(cdc.Text(tenant), cdc.Text(code)), []cdc.Value{cdc.Text(tenant), parent})
+	}
+	root, other := put("1", "A", cdc.Null), put("2", "A", cdc.Text("A"))
+	below, lost, deep := put("1", "B", cdc.Text("A")), put("2", "B", cdc.Text("X")), put("1", "C", cdc.Text("B"))
+	tree := lookup.ByParent(table, 0, 1)
+	for r, want := range map[lookup.Ref]string{root: "", other: "", below: `["1","A"]`, lost: `lacks ["2","X"]`, deep: `["1","B"]`} {
+		parent, key, ok := tree.Parent(r)
+		got := ""
+		if ok {
+			got = table.Key(parent)
+		} else if key != "" {
+			got = "lacks " + key
+		}
+		if got != want {
+			t.Errorf("above %s: %q, want %q", table.Key(r), got, want)
+		}
+	}
+	got := slices.Sorted(tree.Below(map[string]bool{`["1","A"]`: true, `["2","X"]`: true}))
+	if want := []string{`["1","A"]`, `["1","B"]`, `["1","C"]`, `["2","B"]`, `["2","X"]`}; !slices.Equal(got, want) {
+		t.Errorf("below: %q, want %q", got, want)
+	}
+}
+
 func TestParentThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	table := lookup.New([]string{"parent", "path"})

@@ -67,8 +67,19 @@ func boundIn(tb testing.TB, r mapping.Rule) (*mapping.Program, cdc.Row) {
 	return p, row
 }
 
+// pairOf looks rows up by two columns, and asks whether there are others.
+func pairOf(tb testing.TB) (*mapping.Program, cdc.Row) {
+	tb.Helper()
+	r := mapping.Rule{
+		When: written("not exists(above[product_id, unit, true]) and exists(product[product_id])"),
+		SKU:  written("pair[decimal_id, unit].name"), Location: written("nearest(pair[const.company, unit], up_a == null).name"),
+	}
+	r.Quantities[inventory.OnHand] = written("qty")
+	return boundIn(tb, r)
+}
+
 var benchmarked = map[string]func(testing.TB) (*mapping.Program, cdc.Row){
-	"bin_stock": binStock, "order_line": orderLine, "two_hops": quantOf,
+	"bin_stock": binStock, "order_line": orderLine, "two_hops": quantOf, "pairs": pairOf,
 }
 
 // A part number that must be changed costs what it is made of: once for the number

@@ -46,6 +46,8 @@ func (b *builder) boolean(n *node) boolFunc {
 		return boolOf(b.found(n), n.spelled())
 	case opWithin:
 		return b.within(n)
+	case opExists:
+		return b.exists(n)
 	default:
 		return b.comparison(n)
 	}

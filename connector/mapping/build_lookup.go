@@ -43,28 +43,138 @@ func (b *builder) row(n *node) rowFunc {
 
 // referred compiles the row of a lookup that a reference names.
 func (b *builder) referred(n *node) rowFunc {
-	var key func(in input) (cdc.Value, *failure)
-	var keyType cdc.Type
-	switch ref := n.args[0]; ref.op {
-	case opColumn:
-		key, keyType = b.column(ref.text), b.table.Columns[b.table.Column(ref.text)].Type
-	default:
-		key, keyType = b.found(ref), b.lookups.typeOf(ref)
-	}
 	rows, lookups, l := b.lookups.tables[n.lookup.Table].Rows, b.lookups, n.lookup
+	if len(n.args) > 1 {
+		return b.referredByMany(n)
+	}
+	key := b.keyPart(n.args[0])
 	return func(in input) (lookup.Ref, *failure) {
 		v, f := key(in)
 		if f != nil {
 			return 0, f
 		}
-		text := lookup.Key(keyType, v.Text())
-		if r, ok := rows.Find(text); ok {
-			if lookups.Looked != nil {
-				lookups.Looked(l.Table, text)
-			}
-			return r, nil
+		r, ok := rows.Find(v.Text())
+		switch {
+		case !ok:
+			return 0, lookups.missing(l, v.Text())
+		case lookups.Looked != nil:
+			lookups.Looked(l.Table, v.Text())
 		}
-		return 0, lookups.missing(l, text)
+		return r, nil
+	}
+}
+
+// referredByMany is referred for a key of several columns.
+func (b *builder) referredByMany(n *node) rowFunc {
+	rows, lookups, l := b.lookups.tables[n.lookup.Table].Rows, b.lookups, n.lookup
+	key := b.key(n)
+	return func(in input) (lookup.Ref, *failure) {
+		text, f := key(in)
+		if f != nil {
+			return 0, f
+		}
+		r, ok := rows.FindBytes(text)
+		switch {
+		case !ok:
+			return 0, lookups.missing(l, string(text))
+		case lookups.Looked != nil:
+			lookups.Looked(l.Table, string(text))
+		}
+		return r, nil
+	}
+}
+
+// keyPart compiles what stands for one column of a lookup's key, as lookup.Key has it.
+func (b *builder) keyPart(n *node) func(in input) (cdc.Value, *failure) {
+	var value func(in input) (cdc.Value, *failure)
+	var typ cdc.Type
+	switch n.op {
+	case opColumn:
+		value, typ = b.column(n.text), b.table.Columns[b.table.Column(n.text)].Type
+	case opLookup, opNearest:
+		value, typ = b.found(n), b.lookups.typeOf(n)
+	default:
+		v := n.literalKey()
+		return func(input) (cdc.Value, *failure) { return v, nil }
+	}
+	return func(in input) (cdc.Value, *failure) {
+		v, f := value(in)
+		if f != nil {
+			return v, f
+		}
+		return cdc.Text(lookup.Key(typ, v.Text())), nil
+	}
+}
+
+// literalKey is the value of a column that a literal stands for.
+func (n *node) literalKey() cdc.Value {
+	switch {
+	case n.op == opNull:
+		return cdc.Null
+	case n.op == opNumber:
+		return cdc.Text(n.number.String())
+	case n.op == opBool && n.boolean:
+		return cdc.Text("t")
+	case n.op == opBool:
+		return cdc.Text("f")
+	}
+	return cdc.Text(n.text)
+}
+
+// key compiles the key that a reference of several columns names, which is valid
+// until the next call: NULL if one of what it refers by is. Like all that looks
+// into lookups, it is for one goroutine.
+func (b *builder) key(n *node) func(in input) ([]byte, *failure) {
+	parts := make([]func(in input) (cdc.Value, *failure), len(n.args))
+	for i, a := range n.args {
+		parts[i] = b.keyPart(a)
+	}
+	var text []byte
+	return func(in input) ([]byte, *failure) {
+		text = text[:0]
+		for _, part := range parts {
+			v, f := part(in)
+			if f != nil {
+				return nil, f
+			}
+			if len(parts) == 1 {
+				text = append(text, v.Text()...)
+			} else {
+				text = lookup.AppendValue(text, v)
+			}
+		}
+		return text, nil
+	}
+}
+
+// exists compiles whether a lookup has a row. What is NULL names none.
+func (b *builder) exists(n *node) boolFunc {
+	t, lookups, l := b.lookups.tables[n.lookup.Table], b.lookups, n.lookup
+	if t.Rows == nil {
+		return func(input) (bool, *failure) { return false, null }
+	}
+	key, group := b.key(n), lookups.Group(l)
+	return func(in input) (bool, *failure) {
+		text, f := key(in)
+		switch {
+		case f == null:
+			return false, nil
+		case f != nil:
+			return false, f
+		case group != nil:
+			if lookups.Asked != nil {
+				lookups.Asked(l, string(text))
+			}
+			return group.HasBytes(text), nil
+		}
+		_, ok := t.Rows.FindBytes(text)
+		switch {
+		case ok && lookups.Looked != nil:
+			lookups.Looked(l.Table, string(text))
+		case !ok && lookups.Missed != nil:
+			lookups.Missed(l.Table, string(text))
+		}
+		return ok, nil
 	}
 }
 

@@ -48,12 +48,12 @@ func (n *node) canonical(b []byte) []byte {
 		b = n.args[0].canonical(append(append(b, n.text...), '['))
 		return append(b, ']')
 	case opLookup:
-		b = n.args[0].canonical(append(append(b, n.text...), '['))
-		return appendMember(append(b, ']'), n.column)
+		return appendMember(n.appendRow(b), n.column)
+	case opExists:
+		return append(n.appendRow(append(b, "exists("...)), ')')
 	case opNearest, opWithin:
-		b = append(append(append(b, n.op.climbs()...), '('), n.text...)
-		b = n.args[0].canonical(append(b, '['))
-		b = n.inner.canonical(append(b, "], "...))
+		b = n.appendRow(append(append(b, n.op.climbs()...), '('))
+		b = n.inner.canonical(append(b, ", "...))
 		if b = append(b, ')'); n.op == opNearest {
 			b = appendMember(b, n.column)
 		}
@@ -63,6 +63,11 @@ func (n *node) canonical(b []byte) []byte {
 		b = append(append(append(b, ' '), n.op.spelling()...), ' ')
 		return append(n.args[1].canonical(b), ')')
 	}
+}
+
+// appendRow appends the row of a lookup that n is about.
+func (n *node) appendRow(b []byte) []byte {
+	return append(appendList(append(append(b, n.text...), '['), n.args), ']')
 }
 
 func appendList(b []byte, list []*node) []byte {

@@ -12,15 +12,18 @@ import (
 // order of its names, and nothing else of it is.
 
 type canonicalLookup struct {
-	Name      string `json:"name"`
-	Table     string `json:"table"`
-	Key       string `json:"key,omitempty"`
-	Missing   string `json:"missing,omitempty"`
-	Parent    string `json:"parent,omitempty"`
-	Path      string `json:"path,omitempty"`
-	Separator string `json:"separator,omitempty"`
-	Left      string `json:"left,omitempty"`
-	Right     string `json:"right,omitempty"`
+	Name  string `json:"name"`
+	Table string `json:"table"`
+	Key   string `json:"key,omitempty"`
+	// Keys and Parents stand for Key and Parent where those have several columns.
+	Keys      []string `json:"keys,omitempty"`
+	Missing   string   `json:"missing,omitempty"`
+	Parent    string   `json:"parent,omitempty"`
+	Parents   []string `json:"parents,omitempty"`
+	Path      string   `json:"path,omitempty"`
+	Separator string   `json:"separator,omitempty"`
+	Left      string   `json:"left,omitempty"`
+	Right     string   `json:"right,omitempty"`
 }
 
 type canonicalMap struct {
@@ -29,10 +32,14 @@ type canonicalMap struct {
 }
 
 type canonicalPartno struct {
-	Version int         `json:"version"`
-	Strip   string      `json:"strip"`
-	Brands  [][2]string `json:"brands,omitempty"`
+	Version    int         `json:"version"`
+	Collisions string      `json:"collisions,omitempty"`
+	Strip      string      `json:"strip"`
+	Brands     [][2]string `json:"brands,omitempty"`
 }
+
+// rejectCollisions is how RejectCollisions is written.
+const rejectCollisions = "reject"
 
 // use notes what the rules name of v. It fails if v has no sound time zone and a rule needs one.
 func (m *Mapping) use(v *Vocabulary) (err error) {
@@ -86,9 +93,11 @@ func (m *Mapping) marshalUsed(out *canonicalMapping) {
 	for i := range m.used.Lookups {
 		l := &m.used.Lookups[i]
 		c := canonicalLookup{
-			Name: l.Name, Table: l.Table.String(), Key: l.Key,
-			Parent: l.Tree.Parent, Path: l.Tree.Path, Left: l.Tree.Left, Right: l.Tree.Right,
+			Name: l.Name, Table: l.Table.String(),
+			Path: l.Tree.Path, Left: l.Tree.Left, Right: l.Tree.Right,
 		}
+		c.Key, c.Keys = oneOrMore(l.Key)
+		c.Parent, c.Parents = oneOrMore(l.Tree.Parent)
 		if l.Missing != MissingWaits {
 			c.Missing = l.Missing.String()
 		}
@@ -110,10 +119,29 @@ func (m *Mapping) marshalUsed(out *canonicalMapping) {
 	}
 	rules := m.used.Partno.compiled()
 	out.Partno = &canonicalPartno{Version: partnoVersion, Strip: sortedText(rules.strip)}
+	if m.used.Partno.RejectCollisions {
+		out.Partno.Collisions = rejectCollisions
+	}
 	for brand, strip := range rules.brands {
 		out.Partno.Brands = append(out.Partno.Brands, [2]string{brand, sortedText(strip)})
 	}
 	sortPairs(out.Partno.Brands)
+}
+
+// oneOrMore is a list as it is written: one name by itself.
+func oneOrMore(names []string) (one string, more []string) {
+	if len(names) == 1 {
+		return names[0], nil
+	}
+	return "", names
+}
+
+// listOf is what oneOrMore made of a list.
+func listOf(one string, more []string) []string {
+	if one != "" {
+		return append([]string{one}, more...)
+	}
+	return more
 }
 
 func sortPairs(pairs [][2]string) {
@@ -142,8 +170,8 @@ func (c *canonicalMapping) vocabulary() (*Vocabulary, error) {
 			}
 		}
 		v.Lookups = append(v.Lookups, Lookup{
-			Name: l.Name, Table: cdc.ParseTableName(l.Table), Key: l.Key, Missing: missing,
-			Tree: Tree{Parent: l.Parent, Path: l.Path, Separator: l.Separator, Left: l.Left, Right: l.Right},
+			Name: l.Name, Table: cdc.ParseTableName(l.Table), Key: listOf(l.Key, l.Keys), Missing: missing,
+			Tree: Tree{Parent: listOf(l.Parent, l.Parents), Path: l.Path, Separator: l.Separator, Left: l.Left, Right: l.Right},
 		})
 	}
 	for _, m := range c.Maps {
@@ -157,7 +185,10 @@ func (c *canonicalMapping) vocabulary() (*Vocabulary, error) {
 		if p.Version != partnoVersion {
 			return nil, fmt.Errorf("it uses version %d of partno, and this version knows %d", p.Version, partnoVersion)
 		}
-		v.Partno.Strip = &p.Strip
+		if p.Collisions != "" && p.Collisions != rejectCollisions {
+			return nil, fmt.Errorf("there is no way %q to treat part numbers that become one", p.Collisions)
+		}
+		v.Partno.Strip, v.Partno.RejectCollisions = &p.Strip, p.Collisions != ""
 		for _, b := range p.Brands {
 			v.Partno.Brands = append(v.Partno.Brands, PartnoBrand{Brand: b[0], Strip: b[1]})
 		}

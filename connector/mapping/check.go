@@ -55,7 +55,7 @@ func (c *checker) find(n *node) (kind, *fault) {
 		return c.same(n.args[1:])
 	case opCoalesce:
 		return c.same(n.args)
-	case opLookup, opNearest, opWithin:
+	case opLookup, opNearest, opWithin, opExists:
 		return c.lookup(n)
 	case opMap:
 		return c.entry(n)

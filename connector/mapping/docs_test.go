@@ -117,27 +117,47 @@ func readDocument(t *testing.T) document {
 }
 
 // documentedTable is a table that an example looks into. The first cell of its
-// header is "table schema.name: key type".
+// header is "table schema.name: key type"; more columns of its key say so.
 func documentedTable(t *testing.T, header []string, rows [][]string) *mapping.LookupTable {
 	t.Helper()
-	name, key, _ := strings.Cut(strings.TrimPrefix(header[0], "table "), ": ")
+	name, first, _ := strings.Cut(strings.TrimPrefix(header[0], "table "), ": ")
 	var columns []cdc.Column
-	for _, h := range append([]string{key}, header[1:]...) {
+	keys := []int{0}
+	for i, h := range append([]string{first}, header[1:]...) {
 		column, typ, _ := strings.Cut(h, " ")
+		typ, key := strings.CutSuffix(typ, " key")
+		if key && i > 0 {
+			keys = append(keys, i)
+		}
 		columns = append(columns, cdc.Column{Name: column, Type: typeOf(t, typ)})
 	}
-	return referenceTable(cdc.ParseTableName(name).Name, columns, rows...)
+	return referenceTableOf(cdc.ParseTableName(name), keys, columns, rows...)
 }
 
 // documentedSpec is an example as it stands in a configuration.
 type documentedSpec struct {
 	Contributes []map[string]string
-	Lookups     map[string]struct{ Table, Path, Parent, Missing string }
-	Maps        map[string]map[string]string
-	Constants   map[string]string
-	Partno      struct{ Brands map[string]string }
-	Location    string
-	TimeZone    string `yaml:"time_zone"`
+	Lookups     map[string]struct {
+		Table, Path, Missing string
+		Key, Parent          names
+	}
+	Maps      map[string]map[string]string
+	Constants map[string]string
+	Partno    struct{ Brands map[string]string }
+	Location  string
+	TimeZone  string `yaml:"time_zone"`
+}
+
+// names are one name or a list of them.
+type names []string
+
+func (n *names) UnmarshalYAML(text []byte) error {
+	var one string
+	if err := yaml.Unmarshal(text, &one); err == nil {
+		*n = names{one}
+		return nil
+	}
+	return yaml.Unmarshal(text, (*[]string)(n))
 }
 
 func (s *documentedSpec) vocabulary() *mapping.Vocabulary {
@@ -145,7 +165,7 @@ func (s *documentedSpec) vocabulary() *mapping.Vocabulary {
 	for name, l := range s.Lookups {
 		missing, _ := mapping.ParseMissing(l.Missing)
 		v.Lookups = append(v.Lookups, mapping.Lookup{
-			Name: name, Table: cdc.ParseTableName(l.Table), Missing: missing, Tree: mapping.Tree{Path: l.Path, Parent: l.Parent},
+			Name: name, Table: cdc.ParseTableName(l.Table), Key: l.Key, Missing: missing, Tree: mapping.Tree{Path: l.Path, Parent: l.Parent},
 		})
 	}
 	for name, entries := range s.Maps {

@@ -13,7 +13,12 @@ func tableNamed(name string) cdc.TableName { return cdc.TableName{Schema: "publi
 
 // referenceTable is a reference table with its rows, whose first column is the key.
 func referenceTable(name string, columns []cdc.Column, rows ...[]string) *mapping.LookupTable {
-	t := &mapping.LookupTable{Def: &cdc.Table{Name: tableNamed(name), Columns: columns, Key: []int{0}}}
+	return referenceTableOf(tableNamed(name), []int{0}, columns, rows...)
+}
+
+// referenceTableOf is referenceTable with the key's columns.
+func referenceTableOf(name cdc.TableName, key []int, columns []cdc.Column, rows ...[]string) *mapping.LookupTable {
+	t := &mapping.LookupTable{Def: &cdc.Table{Name: name, Columns: columns, Key: key}}
 	var names []string
 	for _, c := range columns {
 		names = append(names, c.Name)
@@ -31,7 +36,11 @@ func put(t *mapping.LookupTable, texts ...string) {
 	for i, text := range texts {
 		values[i] = value(text)
 	}
-	t.Rows.Put(lookup.Key(t.Def.Columns[0].Type, texts[0]), values)
+	var key []cdc.Value
+	for _, i := range t.Def.Key {
+		key = append(key, cdc.Text(lookup.Key(t.Def.Columns[i].Type, texts[i])))
+	}
+	t.Rows.Put(lookup.JoinKey(key...), values)
 }
 
 // shop is a vocabulary with tables like an ERP's.
@@ -40,11 +49,18 @@ func shop() *mapping.Vocabulary {
 		Lookups: []mapping.Lookup{
 			{Name: "product", Table: tableNamed("product")},
 			{Name: "template", Table: tableNamed("template"), Missing: mapping.MissingRejects},
-			{Name: "location", Table: tableNamed("location"), Tree: mapping.Tree{Parent: "parent_id"}},
+			{Name: "location", Table: tableNamed("location"), Tree: mapping.Tree{Parent: []string{"parent_id"}}},
 			{Name: "by_path", Table: tableNamed("location"), Tree: mapping.Tree{Path: "parent_path"}},
 			{Name: "nested", Table: tableNamed("location"), Tree: mapping.Tree{Left: "lft", Right: "rgt"}},
 			{Name: "unit", Table: tableNamed("unit"), Missing: mapping.MissingIsNull},
-			{Name: "pair", Table: tableNamed("pair")},
+			{Name: "pair", Table: tableNamed("pair"), Tree: mapping.Tree{Parent: []string{"up_a", "up_b"}}},
+			{Name: "same_pair", Table: tableNamed("pair"), Key: []string{"a", "b"}, Missing: mapping.MissingIsNull},
+			{Name: "turned", Table: tableNamed("pair"), Key: []string{"b", "a"}},
+			{Name: "named", Table: tableNamed("pair"), Key: []string{"name"}},
+			{Name: "above", Table: tableNamed("pair"), Key: []string{"up_a", "up_b", "on"}},
+			{Name: "by_float", Table: tableNamed("pair"), Key: []string{"weight"}},
+			{Name: "flat", Table: tableNamed("pair"), Tree: mapping.Tree{Path: "name"}},
+			{Name: "half_up", Table: tableNamed("pair"), Tree: mapping.Tree{Parent: []string{"up_a"}}},
 			{Name: "few", Table: tableNamed("product"), Columns: []string{"code"}},
 		},
 		Maps: []mapping.Map{
@@ -89,10 +105,26 @@ func tables() *mapping.Lookups {
 			[]string{"50", "Lost", "internal", "51", "51/50/", "20", "21", "NULL"},
 			[]string{"60", "Round", "internal", "61", "60/", "30", "31", "NULL"}, []string{"61", "Round", "internal", "60", "61/", "32", "33", "NULL"}),
 		referenceTable("unit", []cdc.Column{{Name: "id", Type: cdc.TypeText}, {Name: "factor", Type: cdc.TypeDecimal}}, []string{"EA", "3.000"}),
-		&mapping.LookupTable{Def: &cdc.Table{
-			Name: tableNamed("pair"), Columns: []cdc.Column{{Name: "a", Type: cdc.TypeInteger}, {Name: "b", Type: cdc.TypeInteger}}, Key: []int{0, 1},
-		}, Rows: lookup.New([]string{"a", "b"})},
+		pairs(),
 	)
+}
+
+// pairs is a reference table whose key has two columns.
+func pairs() *mapping.LookupTable {
+	return referenceTableOf(tableNamed("pair"), []int{0, 1}, []cdc.Column{
+		{Name: "a", Type: cdc.TypeInteger},
+		{Name: "b", Type: cdc.TypeText},
+		{Name: "name", Type: cdc.TypeText},
+		{Name: "up_a", Type: cdc.TypeInteger},
+		{Name: "up_b", Type: cdc.TypeText},
+		{Name: "on", Type: cdc.TypeBool},
+		{Name: "product_id", Type: cdc.TypeInteger},
+		{Name: "weight", Type: cdc.TypeFloat},
+	},
+		[]string{"42", "BOX", "Box of 42", "42", "ROOT", "t", "43", "1"},
+		[]string{"42", "ROOT", "Root", "NULL", "NULL", "NULL", "42", "1"},
+		[]string{"42", `x","y`, "Odd", "42", "LOST", "f", "42", "1"},
+		[]string{"43", "BOX", "Box of 43", "43", "BOX", "f", "42", "1"})
 }
 
 // quant is the row that the tests of lookups look at.
@@ -108,6 +140,9 @@ func quant() []cell {
 		{"text_id", cdc.TypeText, cdc.Text("42")},
 		{"float_id", cdc.TypeFloat, cdc.Text("42")},
 		{"unit", cdc.TypeText, cdc.Text("BOX")},
+		{"odd_unit", cdc.TypeText, cdc.Text(`x","y`)},
+		{"root", cdc.TypeText, cdc.Text("ROOT")},
+		{"no_unit", cdc.TypeText, cdc.Null},
 		{"odd col", cdc.TypeInteger, cdc.Text("42")},
 		{"location_id", cdc.TypeInteger, cdc.Text("42")},
 		{"scrap_id", cdc.TypeInteger, cdc.Text("9")},

@@ -73,6 +73,47 @@ within(location[scrap_id], name == 'Scrap') => true
 within(location[no_id], name == 'Scrap') => NULL
 within(location[lost_id], name == 'Scrap') => ?lookup location: table public.location has no row "51" yet
 within(location[location_id], true) => true
+pair[product_id, unit].name => Box of 42
+pair[decimal_id, unit].name => Box of 42
+pair[42, unit].name => Box of 42
+pair[43, unit].name => Box of 43
+pair[const.company, unit].name => Box of 42
+pair[product_id, 'ROOT'].name => Root
+pair[product_id, odd_unit].name => Odd
+pair [ product_id , /* the unit */ unit ] . name + '/' + pair[other_id,unit].name => Box of 42/Box of 43
+product[pair[product_id, unit].product_id].template_id => 8
+pair[product[product_id].id, unit].name => Box of 42
+pair[nearest(location[location_id], name == 'Shelf').id, pair[product_id, unit].up_b].name => Root
+pair[no_id, unit].name => NULL
+pair[product_id, no_unit].name ?? 'none' => none
+pair[gone_id, unit].name => ?lookup pair: table public.pair has no row "[\"99\",\"BOX\"]" yet
+pair[product[gone_id].id, unit].name => ?lookup product: table public.product has no row "99" yet
+same_pair[gone_id, unit].name ?? 'none' => none
+same_pair[product_id, unit].name ?? 'none' => Box of 42
+nearest(pair[product_id, unit], up_a == null).name => Root
+nearest(pair[other_id, unit], up_a == null).name => NULL
+nearest(pair[product_id, odd_unit], up_a == null).name => ?lookup pair: table public.pair has no row "[\"42\",\"LOST\"]" yet
+within(pair[product_id, unit], name == 'Root') => true
+within(pair[product_id, unit], name in ['a', 'b']) => false
+exists(product[product_id]) => true
+exists(product[gone_id]) => false
+exists(product[no_id]) => false
+not exists(product[no_id]) => true
+exists(pair[product_id, unit]) => true
+exists(pair[gone_id, unit]) => false
+exists(turned[unit, product_id]) => true
+exists(turned[unit, gone_id]) => false
+exists(named[unit]) => false
+exists(named[pair[product_id, unit].name]) => true
+exists(named[no_unit]) => false
+exists(named[pair[gone_id, unit].name]) => ?lookup pair: table public.pair has no row "[\"99\",\"BOX\"]" yet
+exists(above[product_id, root, true]) => true
+exists(above[decimal_id, 'ROOT', true]) => true
+exists(above[product_id, root, false]) => false
+exists(above[product_id, 'LOST', false]) => true
+exists(above[product_id, 'LOST', null]) => false
+exists(above[no_id, root, true]) => false
+exists(named[unit]) or exists(above[42, root, true]) => true
 zone[unit] => NULL
 zone[unit] ?? 'DC9' => DC9
 factor[unit] => 12
@@ -272,6 +313,44 @@ func TestReferences(t *testing.T) {
 			map[string][]string{"location": {"usage", "parent_path"}},
 		},
 		{
+			"pair[product_id, unit].name", []string{"(product_id, unit) -> pair.name"}, map[string][]string{"pair": {"name"}},
+		},
+		{
+			"pair[42, unit].name", []string{`unit -> pair.name [1: ["42"]]`}, map[string][]string{"pair": {"name"}},
+		},
+		{
+			"product[pair[product_id, unit].product_id].code",
+			[]string{"(product_id, unit) -> pair.product_id -> product.code", "(product_id, unit) -> pair.product_id"},
+			map[string][]string{"pair": {"product_id"}, "product": {"code"}},
+		},
+		{
+			"pair[pair[product_id, unit].up_a, pair[product_id, unit].up_b].name",
+			[]string{
+				"(product_id, unit) -> pair.(up_a, up_b) -> pair.name",
+				"(product_id, unit) -> pair.up_a", "(product_id, unit) -> pair.up_b",
+			},
+			map[string][]string{"pair": {"up_a", "up_b", "name"}},
+		},
+		{
+			"pair[id, product[product_id].code].name",
+			[]string{"product_id -> product.code -> pair.name", "product_id -> product.code"},
+			map[string][]string{"product": {"code"}, "pair": {"name"}},
+		},
+		{
+			"nearest(pair[product_id, unit], on).name",
+			[]string{
+				"(product_id, unit) -> pair and above.name", "(product_id, unit) -> pair and above.on",
+				"(product_id, unit) -> pair and above.up_a", "(product_id, unit) -> pair and above.up_b",
+			},
+			map[string][]string{"pair": {"name", "up_a", "up_b", "on"}},
+		},
+		{
+			"text(exists(above[product_id, unit, true]))",
+			[]string{`(product_id, unit) -> above exists [3: ["t"]]`},
+			map[string][]string{"pair": {"up_a", "up_b", "on"}},
+		},
+		{"text(exists(product[product_id]))", []string{"product_id -> product exists"}, map[string][]string{"product": {}}},
+		{
 			"template[nearest(location[location_id], template_id != null).template_id].brand",
 			[]string{
 				"location_id -> location and above.template_id -> template.brand",
@@ -385,13 +464,15 @@ func TestIDOfLookups(t *testing.T) {
 	plain := id(func(*mapping.Vocabulary) {})
 	for name, change := range map[string]func(v *mapping.Vocabulary){
 		"table":        func(v *mapping.Vocabulary) { v.Lookups[0].Table = tableNamed("other") },
-		"key":          func(v *mapping.Vocabulary) { v.Lookups[0].Key = "id" },
+		"key":          func(v *mapping.Vocabulary) { v.Lookups[0].Key = []string{"id"} },
+		"key of two":   func(v *mapping.Vocabulary) { v.Lookups[0].Key = []string{"id", "code"} },
 		"missing":      func(v *mapping.Vocabulary) { v.Lookups[0].Missing = mapping.MissingIsNull },
-		"tree":         func(v *mapping.Vocabulary) { v.Lookups[2].Tree.Parent = "name" },
+		"tree":         func(v *mapping.Vocabulary) { v.Lookups[2].Tree.Parent = []string{"name"} },
 		"separator":    func(v *mapping.Vocabulary) { v.Lookups[3].Tree.Separator = "." },
 		"map":          func(v *mapping.Vocabulary) { v.Maps[0].Entries[0].Text = "DC3" },
 		"constant":     func(v *mapping.Vocabulary) { v.Constants[0].Text = "43" },
 		"partno":       func(v *mapping.Vocabulary) { v.Partno.Strip = &strip },
+		"collisions":   func(v *mapping.Vocabulary) { v.Partno.RejectCollisions = true },
 		"partno brand": func(v *mapping.Vocabulary) { v.Partno.Brands[0].Strip = "-" },
 	} {
 		if id(change) == plain {
@@ -425,8 +506,12 @@ func TestVocabularyCheck(t *testing.T) {
 			{Name: "twice", Place: place, Table: tableNamed("x")},
 			{Name: "untabled", Place: place},
 			{Name: "half", Place: place, Table: tableNamed("x"), Tree: mapping.Tree{Left: "lft"}},
-			{Name: "both", Place: place, Table: tableNamed("x"), Tree: mapping.Tree{Parent: "p", Path: "q"}},
-			{Name: "separated", Place: place, Table: tableNamed("x"), Tree: mapping.Tree{Parent: "p", Separator: "."}},
+			{Name: "both", Place: place, Table: tableNamed("x"), Tree: mapping.Tree{Parent: []string{"p"}, Path: "q"}},
+			{Name: "wide", Place: place, Table: tableNamed("x"), Key: make([]string, 17)},
+			{Name: "doubled", Place: place, Table: tableNamed("x"), Key: []string{"a", "b", "a"}},
+			{Name: "uneven", Place: place, Table: tableNamed("x"), Key: []string{"a", "b"}, Tree: mapping.Tree{Parent: []string{"p"}}},
+			{Name: "pathless", Place: place, Table: tableNamed("x"), Key: []string{"a", "b"}, Tree: mapping.Tree{Path: "p"}},
+			{Name: "separated", Place: place, Table: tableNamed("x"), Tree: mapping.Tree{Parent: []string{"p"}, Separator: "."}},
 		},
 		Maps: []mapping.Map{
 			{Name: "twice", Place: place, Entries: []mapping.MapEntry{{Key: "a", Text: "b"}}},
@@ -510,11 +595,50 @@ func TestSpelledIsTold(t *testing.T) {
 	t.Parallel()
 	l := tables()
 	var told []string
-	l.Spelled = func(key, spelled string) { told = append(told, key+" of "+spelled) }
-	for _, e := range []string{"partno('12–34 a')", "partno('Bosch', '1-2')", "partno('-')", "partno(product[other_id].code)"} {
+	l.Spelled = func(key, spelled, holder string) (string, bool) {
+		told = append(told, strings.TrimSpace(key+" of "+spelled+" "+holder))
+		return "", holder != "" || key == "1234A"
+	}
+	for _, e := range []string{
+		"partno('12–34 a')", "partno('Bosch', '1-2')", "partno('-')", "partno(product[other_id].code)",
+		"partno(upper(pair[product_id, unit].name))", "partno(product[product_id].code)",
+	} {
 		evalIn(t, l, quant(), e)
 	}
-	if want := []string{"1234A of 12-34 A", "BOSCH:1-2 of 1-2"}; !slices.Equal(told, want) {
-		t.Errorf("told of %q, want %q", told, want)
+	want := []string{
+		"1234A of 12-34 A", "BOSCH:1-2 of 1-2", "BOSCH:1-2 of 1-2 public.stock [1]",
+		"BOXOF42 of BOX OF 42", `BOXOF42 of BOX OF 42 public.pair ["42","BOX"]`, "BRK1 of BRK-1", "BRK1 of BRK-1 public.product 42",
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// A part number that becomes one with another is rejected where that is configured.
+func TestCollisionsAreRejected(t *testing.T) {
+	t.Parallel()
+	for rejects, want := range map[bool]string{
+		false: "1234 at L: on_hand 1",
+		true: `rejected: contributes[0].sku: partno: "12-34" becomes 1234, and so does "1-234": ` +
+			"give their brand a rule of its own if they are two articles",
+	} {
+		v, l := shop(), tables()
+		v.Partno.RejectCollisions = rejects
+		l.Spelled = func(key, spelled, _ string) (string, bool) { return "1-234", true }
+		r := rule("1")
+		r.SKU, r.Location = written("partno('12-34')"), written("'L'")
+		m, err := compileIn(t, v, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, row := tableOf(quant())
+		p, err := m.Bind(table, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, problem := p.Map(row, nil)
+		if got := told(out, problem, want); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }

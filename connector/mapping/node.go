@@ -38,12 +38,14 @@ const (
 	opCoalesce
 	opIf
 	opCall
-	// opLookup is a column of the row of a lookup that args[0] names.
+	// opLookup is a column of the row of a lookup that args name: one for each column of its key.
 	opLookup
-	// opNearest is a column of the nearest row of a lookup, from the one that args[0]
-	// names upwards, for which inner is true; opWithin is whether there is one.
+	// opNearest is a column of the nearest row of a lookup, from the one that args
+	// name upwards, for which inner is true; opWithin is whether there is one.
 	opNearest
 	opWithin
+	// opExists is whether a lookup has a row that args name.
+	opExists
 	// opMap is what a map has for args[0].
 	opMap
 )
@@ -124,6 +126,15 @@ func (n *node) walk(visit func(*node)) {
 	for _, a := range n.args {
 		a.walk(visit)
 	}
+}
+
+// each calls visit with n and everything below it.
+func (n *node) each(visit func(*node)) {
+	n.walk(func(n *node) {
+		if visit(n); n.inner != nil {
+			n.inner.each(visit)
+		}
+	})
 }
 
 // columns appends the names of the columns that n names to names, each once.

@@ -44,6 +44,24 @@ func parse(text string, limit int, v *Vocabulary) (*node, *fault) {
 	if f := vet(tokens); f != nil {
 		return nil, f
 	}
+	lists := keyLists(tokens)
+	if len(lists) > 0 {
+		r.source = lists.write(r.source)
+		text = string(r.source)
+		if tokens, err = lexer.Lex(file.NewSource(text)); err != nil {
+			return nil, syntaxFault(err, nil)
+		}
+	}
+	n, f := r.tree(text, tokens)
+	if f != nil {
+		return nil, &fault{lists.before(f.at), f.reason}
+	}
+	n.each(func(n *node) { n.at = lists.before(n.at) })
+	return n, nil
+}
+
+// tree reads text, which was cut into tokens.
+func (r *reader) tree(text string, tokens []lexer.Token) (*node, *fault) {
 	config := conf.CreateNew()
 	config.DisableIfOperator = true
 	tree, err := parser.ParseWithConfig(text, config)
@@ -96,8 +114,11 @@ func (r *reader) read(a ast.Node, depth int) (*node, *fault) {
 		return r.call(a.Name, a.Arguments, at, depth)
 	case *ast.CallNode:
 		if callee, ok := a.Callee.(*ast.IdentifierNode); ok {
-			if callee.Value == "within" || callee.Value == "nearest" {
+			switch callee.Value {
+			case "within", "nearest":
 				return r.climb(a, callee.Value, "", depth)
+			case "exists":
+				return r.exists(a, depth)
 			}
 			return r.call(callee.Value, a.Arguments, at, depth)
 		}

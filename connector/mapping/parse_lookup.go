@@ -11,6 +11,7 @@ const (
 	lookupUsage  = "product[product_id].part_no"
 	nearestUsage = "nearest(location[location_id], usage == 'view').name"
 	withinUsage  = "within(location[location_id], name == 'Scrap')"
+	existsUsage  = "exists(variant[product_id])"
 )
 
 // member reads what has a dot or brackets: a column of a lookup's row, an entry of
@@ -96,24 +97,44 @@ func (r *reader) lookup(a *ast.IdentifierNode, key ast.Node, column string, dept
 	if f := l.names(at, column); f != nil {
 		return nil, f
 	}
-	args, f := r.list([]ast.Node{key}, depth)
+	args, f := r.key(key, depth)
 	if f != nil {
-		return nil, f
-	}
-	if f := isReference(args[0]); f != nil {
 		return nil, f
 	}
 	return &node{op: opLookup, at: at, text: a.Value, lookup: l, column: column, args: args}, nil
 }
 
-// isReference refuses what is no column: the rows that refer to another must be
-// found by a column when that changes.
-func isReference(n *node) *fault {
-	if n.op == opColumn || n.op == opLookup || n.op == opNearest {
-		return nil
+// key reads what names a row of a lookup: what stands between the brackets.
+func (r *reader) key(key ast.Node, depth int) ([]*node, *fault) {
+	list := []ast.Node{key}
+	if several, ok := key.(*ast.ArrayNode); ok && len(several.Nodes) > 0 {
+		list = several.Nodes
 	}
-	return faultAt(n.at, "the key of a lookup must be a column as it is, of the row or of another lookup: "+
-		"the rows that refer to another are found by it when that row changes")
+	args, f := r.list(list, depth)
+	if f != nil {
+		return nil, f
+	}
+	refers := false
+	for _, n := range args {
+		switch {
+		case n.isReference():
+			refers = true
+		case len(args) > 1 && (n.op == opText || n.op == opNumber || n.op == opBool || n.op == opNull):
+		default:
+			return nil, faultAt(n.at, "the key of a lookup must be a column as it is, of the row or of another lookup: "+
+				"the rows that refer to another are found by it when that row changes")
+		}
+	}
+	if !refers {
+		return nil, faultAt(args[0].at, "the key of a lookup names no column, of the row or of another lookup")
+	}
+	return args, nil
+}
+
+// isReference reports whether n is a column as it is: the rows that refer to
+// another must be found by one when that changes.
+func (n *node) isReference() bool {
+	return n.op == opColumn || n.op == opLookup || n.op == opNearest
 }
 
 // names refuses a column that the configuration does not list, if it lists any.
@@ -143,27 +164,12 @@ func (r *reader) climb(a *ast.CallNode, name, column string, depth int) (*node, 
 	if len(a.Arguments) != 2 {
 		return nil, faultAt(at, "%s is called as %s", name, usage)
 	}
-	start, ok := a.Arguments[0].(*ast.MemberNode)
-	table, named := (*ast.IdentifierNode)(nil), false
-	if ok {
-		table, named = start.Node.(*ast.IdentifierNode)
-	}
-	if !named {
-		return nil, faultAt(a.Arguments[0].Location().From, "%s begins at a row of a lookup: %s", name, usage)
-	}
-	l := r.vocabulary.lookup(table.Value)
+	table, l, key, f := r.rowOf(a.Arguments[0], name, usage, depth)
 	switch {
-	case l == nil:
-		return nil, r.vocabulary.unnamed(table.Location().From, table.Value, table.Value+"[...]")
+	case f != nil:
+		return nil, f
 	case l.Tree.none():
 		return nil, faultAt(table.Location().From, "lookup %s has no parent, path or nested_set, so that nothing stands above its rows", l.Name)
-	}
-	key, f := r.list([]ast.Node{start.Property}, depth+1)
-	if f != nil {
-		return nil, f
-	}
-	if f := isReference(key[0]); f != nil {
-		return nil, f
 	}
 	inner, f := r.read(a.Arguments[1], depth+1)
 	if f != nil {
@@ -176,6 +182,37 @@ func (r *reader) climb(a *ast.CallNode, name, column string, depth int) (*node, 
 	return n, n.innerFault()
 }
 
+// rowOf reads the row of a lookup that a function is about.
+func (r *reader) rowOf(a ast.Node, name, usage string, depth int) (*ast.IdentifierNode, *Lookup, []*node, *fault) {
+	start, ok := a.(*ast.MemberNode)
+	table, named := (*ast.IdentifierNode)(nil), false
+	if ok {
+		table, named = start.Node.(*ast.IdentifierNode)
+	}
+	if !named {
+		return nil, nil, nil, faultAt(a.Location().From, "%s begins at a row of a lookup: %s", name, usage)
+	}
+	l := r.vocabulary.lookup(table.Value)
+	if l == nil {
+		return nil, nil, nil, r.vocabulary.unnamed(table.Location().From, table.Value, table.Value+"[...]")
+	}
+	key, f := r.key(start.Property, depth+1)
+	return table, l, key, f
+}
+
+// exists reads exists(variant[product_id]).
+func (r *reader) exists(a *ast.CallNode, depth int) (*node, *fault) {
+	at := a.Callee.Location().From
+	if len(a.Arguments) != 1 {
+		return nil, faultAt(at, "exists is called as %s", existsUsage)
+	}
+	table, l, key, f := r.rowOf(a.Arguments[0], "exists", existsUsage, depth)
+	if f != nil {
+		return nil, f
+	}
+	return &node{op: opExists, at: at, text: table.Value, lookup: l, args: key}, nil
+}
+
 // innerFault checks what a condition on rows of a lookup may name.
 func (n *node) innerFault() *fault {
 	var f *fault
@@ -184,7 +221,7 @@ func (n *node) innerFault() *fault {
 	}
 	n.inner.walk(func(a *node) {
 		switch a.op {
-		case opLookup, opNearest, opWithin:
+		case opLookup, opNearest, opWithin, opExists:
 			f = faultAt(a.at, "a condition inside %s looks at columns of lookup %s only", n.op.climbs(), n.lookup.Name)
 		case opColumn:
 			if wrong := n.lookup.names(a.at, a.text); wrong != nil {

@@ -19,6 +19,9 @@ type PartnoRules struct {
 	Strip *string
 	// Brands have other rules than the rest.
 	Brands []PartnoBrand
+	// RejectCollisions has rows rejected whose part number becomes one with another,
+	// instead of that being reported.
+	RejectCollisions bool
 }
 
 // PartnoBrand is the rule for one brand.
@@ -127,6 +130,7 @@ func (r *PartnoRules) compiled() *partnoRules {
 // buildPartno compiles partno(part_no) and partno(brand, part_no).
 func buildPartno(b *builder, n *node) textFunc {
 	list, rules, lookups := b.texts(n.args), n.vocabulary.Partno.compiled(), b.lookups
+	holder, rejects := b.holder(n.args[len(n.args)-1]), n.vocabulary.Partno.RejectCollisions
 	return func(in input) (string, *failure) {
 		var values [2]string
 		for i, x := range list {
@@ -144,10 +148,45 @@ func buildPartno(b *builder, n *node) textFunc {
 			brand, number = "", plainUpper(values[0])
 		}
 		key, f := rules.key(brand, number)
-		if f == nil && lookups != nil && lookups.Spelled != nil {
-			lookups.Spelled(key, number)
+		if f != nil || lookups == nil || lookups.Spelled == nil {
+			return key, f
 		}
-		return key, f
+		other, known := lookups.Spelled(key, number, "")
+		if !known {
+			other, _ = lookups.Spelled(key, number, holder(in))
+		}
+		if other != "" && rejects {
+			return "", failed("partno: " + shown(number) + " becomes " + key + ", and so does " + shown(other) +
+				": give their brand a rule of its own if they are two articles")
+		}
+		return key, nil
+	}
+}
+
+// holder compiles what a part number belongs to, for which it may be spelled anew:
+// the row of a lookup that it is read of, or the row that is mapped.
+func (b *builder) holder(n *node) func(in input) string {
+	var of *node
+	n.walk(func(n *node) {
+		if of == nil && (n.op == opLookup || n.op == opNearest) {
+			of = n
+		}
+	})
+	table := b.table
+	switch {
+	case of != nil:
+		key := b.key(of)
+		return func(in input) string {
+			text, _ := key(in)
+			return of.lookup.Table.String() + " " + string(text)
+		}
+	case b.rows != nil:
+		rows := b.rows
+		return func(in input) string { return table.Name.String() + " " + rows.Key(in.ref) }
+	}
+	return func(in input) string {
+		key, _ := table.KeyOf(in.row) // a row that is mapped has one
+		return table.Name.String() + " " + string(key)
 	}
 }
 

@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/file"
@@ -57,6 +59,67 @@ func vet(tokens []lexer.Token) *fault {
 		}
 	}
 	return nil
+}
+
+// brackets are the places, in order, at which the parser needs a bracket more than
+// is written, each as it comes to stand in what the parser gets: it knows a list of
+// values between brackets as a[[b, c]] only.
+type brackets []bracketAt
+
+type bracketAt struct {
+	at   int
+	rune rune
+}
+
+// keyLists finds the lists of values between the brackets of lookups.
+func keyLists(tokens []lexer.Token) brackets {
+	type open struct {
+		at     int
+		of     bool // behind a name
+		listed bool
+	}
+	var stack []open
+	var found brackets
+	for i, t := range tokens {
+		switch {
+		case t.Is(lexer.Bracket, "[", "(", "{"):
+			stack = append(stack, open{at: t.To, of: t.Value == "[" && i > 0 && tokens[i-1].Kind == lexer.Identifier})
+		case t.Is(lexer.Operator, ",") && len(stack) > 0:
+			stack[len(stack)-1].listed = true
+		case t.Is(lexer.Bracket, "]", ")", "}") && len(stack) > 0:
+			last := stack[len(stack)-1]
+			if stack = stack[:len(stack)-1]; last.of && last.listed && t.Value == "]" {
+				found = append(found, bracketAt{last.at, '['}, bracketAt{t.From, ']'})
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b bracketAt) int { return cmp.Compare(a.at, b.at) })
+	for i := range found {
+		found[i].at += i
+	}
+	return found
+}
+
+// write returns source with the brackets in it.
+func (b brackets) write(source []rune) []rune {
+	out := make([]rune, 0, len(source)+len(b))
+	for _, r := range source {
+		for len(b) > 0 && b[0].at == len(out) {
+			out, b = append(out, b[0].rune), b[1:]
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// before returns where in the source that stood which stands at a place of what
+// write made of it.
+func (b brackets) before(at int) int {
+	n := 0
+	for n < len(b) && b[n].at < at {
+		n++
+	}
+	return at - n
 }
 
 // syntaxFault turns an error of the lexer, or of the parser at one of tokens, into a fault.

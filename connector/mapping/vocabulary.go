@@ -27,14 +27,16 @@ type Vocabulary struct {
 }
 
 // Lookup is a reference table: its rows are found by their key, as in
-// product[product_id].part_no.
+// product[product_id].part_no, or are only asked for by other columns, as in
+// exists(variant[product_id]).
 type Lookup struct {
 	// Name is what expressions call it.
 	Name  string
 	Place Place
 	Table cdc.TableName
-	// Key, if not empty, is the column that the table's key must consist of.
-	Key string
+	// Key holds the columns by which rows are found, those of the table's key if it is
+	// empty. By other columns rows are asked for with exists, and nothing of them is read.
+	Key []string
 	// Columns, if not empty, are those that expressions may name.
 	Columns []string
 	// Missing says what an expression gives for a row that is not there.
@@ -70,8 +72,8 @@ func ParseMissing(s string) (Missing, bool) {
 // Tree says how the rows of a lookup stand below each other. One of Parent, Path
 // and Left with Right is set, or none.
 type Tree struct {
-	// Parent is the column with the key of the row above.
-	Parent string
+	// Parent are the columns with the key of the row above, one for each of the key.
+	Parent []string
 	// Path is the column with the keys of all rows above from the root on,
 	// separated by Separator.
 	Path, Separator string
@@ -83,11 +85,11 @@ type Tree struct {
 const DefaultSeparator = "/"
 
 // none reports whether there is no tree.
-func (t *Tree) none() bool { return *t == Tree{} }
+func (t *Tree) none() bool { return len(t.columns()) == 0 }
 
 // columns are those that say how rows stand.
 func (t *Tree) columns() []string {
-	return slices.DeleteFunc([]string{t.Parent, t.Path, t.Left, t.Right}, func(c string) bool { return c == "" })
+	return slices.DeleteFunc(append(slices.Clone(t.Parent), t.Path, t.Left, t.Right), func(c string) bool { return c == "" })
 }
 
 // Map is a table of texts in the configuration, as in zone[bin_type].
@@ -120,6 +122,8 @@ const (
 	maxEntries   = 5_000
 	maxEntryText = 200
 	maxLocations = 5_000
+	// maxKeyColumns is how many columns may make up the key of a lookup.
+	maxKeyColumns = 16
 )
 
 // constants is what expressions put before the name of a constant.
@@ -186,19 +190,41 @@ func (c *vocabularyCheck) lookup(l *Lookup) {
 	}
 	t := &l.Tree
 	forms := 0
-	for _, given := range []bool{t.Parent != "", t.Path != "", t.Left != "" || t.Right != ""} {
+	for _, given := range []bool{len(t.Parent) > 0, t.Path != "", t.Left != "" || t.Right != ""} {
 		if given {
 			forms++
+		}
+	}
+	for what, columns := range map[string][]string{"key": l.Key, "parent": t.Parent} {
+		if len(columns) > maxKeyColumns {
+			c.report(l.Place, path+"."+what, "names more than %d columns", maxKeyColumns)
+		}
+		if twice := repeated(columns); twice != "" {
+			c.report(l.Place, path+"."+what, "names %s twice", twice)
 		}
 	}
 	switch {
 	case forms > 1:
 		c.report(l.Place, path, "has more than one of parent, path and nested_set")
+	case len(l.Key) > 0 && len(t.Parent) > 0 && len(l.Key) != len(t.Parent):
+		c.report(l.Place, path+".parent", "names %d columns, and the key has %d", len(t.Parent), len(l.Key))
+	case len(l.Key) > 1 && (t.Path != "" || t.Left != ""):
+		c.report(l.Place, path, "has a key of several columns, of which neither a path nor a nested set says what stands above a row; use parent")
 	case (t.Left == "") != (t.Right == ""):
 		c.report(l.Place, path+".nested_set", "names two columns, as in [lft, rgt]")
 	case t.Separator != "" && t.Path == "":
 		c.report(l.Place, path+".separator", "belongs to path, which is not given")
 	}
+}
+
+// repeated is a name that is there twice.
+func repeated(names []string) string {
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return name
+		}
+	}
+	return ""
 }
 
 func (c *vocabularyCheck) staticMap(m *Map) {
@@ -342,8 +368,8 @@ func (v *Vocabulary) unnamed(at int, name, spelled string) *fault {
 
 func (t *Tree) String() string {
 	switch {
-	case t.Parent != "":
-		return "parent " + t.Parent
+	case len(t.Parent) > 0:
+		return "parent " + strings.Join(t.Parent, ", ")
 	case t.Path != "":
 		return fmt.Sprintf("path %s by %q", t.Path, t.separator())
 	case t.Left != "":

@@ -165,6 +165,8 @@ func valueSchema(keys []config.Key, k config.Key) schema {
 		return schema{"type": "array", "minItems": 1, "items": object(keys, k.Path+"[].")}
 	case k.Value == "an expression", k.Value == "a number, true, false or a text":
 		return schema{"type": []string{"string", "number", "boolean"}}
+	case k.Value == "a text or a list of texts":
+		return schema{"type": []string{"string", "array"}, "minItems": 1, "items": schema{"type": "string"}}
 	case k.Value == "a whole number":
 		return schema{"type": []string{"integer", "string"}}
 	case strings.HasPrefix(k.Value, "a size"):

@@ -71,16 +71,40 @@ func aLookup(v *mapping.Vocabulary, l *mapping.Lookup) shape {
 			v.Lookups = append(v.Lookups, *l)
 		},
 		members: []member{
-			{"table", "The table, with its schema. Its key must be one column. Required.", table},
-			{"key", "The column that the key must be. Defaults to whatever the table's key is.", fixedText(&l.Key)},
+			{"table", "The table, with its schema. Required.", table},
+			{"key", "The column by which rows are found, or several. Defaults to the table's key. By other columns one can ask with exists whether there is a row, and read nothing of it.", oneOrMore(&l.Key)},
 			{"columns", "The columns that expressions may name. Defaults to all; only those that they do name are read.", texts(&l.Columns)},
 			{"missing", "What a row becomes that refers to one which is not there: with wait it keeps what it contributed last until the other arrives, with reject it is rejected, with default all columns of the other are NULL. Defaults to wait.", missing},
-			{"parent", "The column with the key of the row above, for nearest and within.", fixedText(&l.Tree.Parent)},
+			{"parent", "The column with the key of the row above, or as many as the key has, for nearest and within.", oneOrMore(&l.Tree.Parent)},
 			{"path", "The column with the keys of all rows above, from the root on, for nearest and within.", fixedText(&l.Tree.Path)},
 			{"separator", "What stands between the keys of path. Defaults to /.", fixedText(&l.Tree.Separator)},
 			{"nested_set", "The two columns of a nested set, for nearest and within.", texts(&nested)},
 		},
 	}
+}
+
+// names is a text, or a list of several.
+type names struct{ into *[]string }
+
+func oneOrMore(into *[]string) *names { return &names{into} }
+
+func (s *names) takes(k kind) bool { return k == kindScalar || k == kindList }
+
+func (s *names) wants() string { return "a text or a list of texts" }
+
+func (s *names) describe(keys []Key, _ string) []Key { return keys }
+
+func (s *names) decode(d *decoder, n *node, path string) {
+	if n.kind == kindScalar {
+		one := new(string)
+		fixedText(one).decode(d, n, path)
+		*s.into = []string{*one}
+		return
+	}
+	if len(n.items) == 0 {
+		d.report(n.place, path, "is an empty list")
+	}
+	texts(s.into).decode(d, n, path)
 }
 
 // texts is a list of texts.
@@ -181,9 +205,16 @@ func partno(v *mapping.Vocabulary) shape {
 		v.Partno.Strip = &n.text
 		return ""
 	}}
+	collisions := choice(new(string), "report", "reject")
+	choose := collisions.set
+	collisions.set = func(s, shown string) string {
+		v.Partno.RejectCollisions = s == "reject"
+		return choose(s, shown)
+	}
 	return &object{
 		begin: func(_ *decoder, _ string, at place) { v.Partno.Place = at },
 		members: []member{
+			{"collisions", "What becomes of a row whose part number becomes one with another that has its separators at other places: with report that is counted and logged, with reject the row is rejected as well. Defaults to report.", collisions},
 			{"strip", fmt.Sprintf("The characters that do not count. Defaults to %q.", mapping.DefaultStrip), strip},
 			{"brands", "The characters that do not count in the part numbers of single brands.", &dictionary{
 				name:    "<brand>",

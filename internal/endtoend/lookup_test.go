@@ -22,6 +22,10 @@ create table quant (id int primary key, product_id int not null, place_id int no
 create table orders (id int primary key, state text not null);
 create table line (id int primary key, order_id int not null, product_id int not null, qty int not null);
 create table move (id int primary key, product_id int not null, qty int not null, starts timestamp, ends timestamptz, note text);
+create table shelf (tenant int, code text, site text not null, primary key (tenant, code));
+create table variant (id text primary key, product_id int, price numeric);
+create table piece (id int primary key, tenant int not null, shelf text not null, product_id int not null, total boolean not null, qty int not null);
+create index on piece (tenant, shelf);
 create index on quant (product_id);
 create index on quant (place_id);
 create index on line (order_id);
@@ -31,8 +35,11 @@ insert into place values (10, null, 'view', 'DC1'), (11, 10, 'stock', null), (12
 insert into quant select n, 1 + n % 3, (array[12, 13, 21])[1 + n % 3], n from generate_series(1, 30) n;
 insert into orders values (1, 'open'), (2, 'draft');
 insert into line values (1, 1, 1, 4), (2, 1, 2, 5), (3, 2, 1, 6);
-alter publication tailstock_erp add table brand, product, place, quant, orders, line, move;
-grant select on brand, product, place, quant, orders, line, move to ` + capturer + `;`
+insert into shelf select tenant, 'S' || n, 'T' || tenant from generate_series(1, 2) tenant, generate_series(1, 3) n;
+insert into variant values ('v1', 1), ('v2', 1), ('v3', 2);
+insert into piece select n, 1 + n % 2, 'S' || 1 + n % 3, 1 + n % 3, n % 4 = 0, n from generate_series(1, 24) n;
+alter publication tailstock_erp add table brand, product, place, quant, orders, line, move, shelf, variant, piece;
+grant select on brand, product, place, quant, orders, line, move, shelf, variant, piece to ` + capturer + `;`
 
 const shopTables = `
     tables:
@@ -53,9 +60,17 @@ const shopTables = `
             incoming: qty
             valid_from: starts
             valid_until: ends
+      public.piece:
+        contributes:
+          - when: not total or not exists(variant[product_id])
+            sku: brand[product[product_id].brand_id].name + '-' + product[product_id].code
+            location: shelf[tenant, shelf].site
+            on_hand: qty
     location: "'WEB'"
     time_zone: Pacific/Kiritimati
     lookups:
+      shelf: {table: public.shelf}
+      variant: {table: public.variant, key: product_id}
       brand: {table: public.brand}
       product: {table: public.product, key: id}
       place: {table: public.place, parent: parent_id}
@@ -74,6 +89,9 @@ item as (select p.id, b.name || '-' || p.code as sku from product p join brand b
 counted as (
 	select i.sku, h.site as location, q.qty as on_hand, 0 as committed
 	from quant q join item i on i.id = q.product_id join home h on h.id = q.place_id where not h.scrap
+	union all
+	select i.sku, s.site, p.qty, 0 from piece p join item i on i.id = p.product_id join shelf s on s.tenant = p.tenant and s.code = p.shelf
+	where not p.total or not exists (select from variant v where v.product_id = p.product_id)
 	union all
 	select i.sku, 'WEB', 0, l.qty from line l join item i on i.id = l.product_id join orders o on o.id = l.order_id where o.state = 'open')
 select coalesce(string_agg(sku || '@' || location || ' ' || on_hand || ' ' || committed, E'\n' order by sku, location), '') from (
@@ -131,6 +149,10 @@ func TestLookups(t *testing.T) {
 		{"a product gets another brand", `update product set brand_id = 2 where id = 2`},
 		{"order and lines in one transaction", `begin; insert into line values (5, 4, 3, 9); insert into orders values (4, 'open'); commit`},
 		{"keys are exchanged", `begin; update product set id = 99 where id = 1; update product set id = 1 where id = 3; update product set id = 3 where id = 99; commit`},
+		{"a shelf of one tenant is elsewhere", `update shelf set site = 'T9' where tenant = 1 and code = 'S1'`},
+		{"the last variant of a product goes", `delete from variant where id = 'v3'`},
+		{"one variant of two becomes another product's", `update variant set product_id = 3 where id = 'v1'`},
+		{"shelves are exchanged", `begin; update shelf set code = 'x' where code = 'S2'; update shelf set code = 'S2' where code = 'S3'; update shelf set code = 'S3' where code = 'x'; commit`},
 		{"everything at once", `begin; update product set code = code || 'x'; update brand set name = lower(name); update orders set state = 'open'; update quant set qty = qty + 1; commit`},
 	} {
 		execSQL(t, s.erp.DSN("postgres"), step.sql)
@@ -145,7 +167,7 @@ func TestLookups(t *testing.T) {
 	}
 
 	before := queryText(t, s.storeDSN(), `select max(run::numeric * 1e12 + number)::text from contribution`)
-	execSQL(t, s.erp.DSN("postgres"), `update product set write_date = now(); update brand set note = 'x'`)
+	execSQL(t, s.erp.DSN("postgres"), `update product set write_date = now(); update brand set note = 'x'; update variant set price = 1; insert into variant values ('v9', 1)`)
 	execSQL(t, s.erp.DSN("postgres"), `insert into bin_stock (id, sku, site, qty) values (1, 'X', 'Y', 1)`)
 	execSQL(t, s.erp.DSN("postgres"), `update quant set qty = qty + 1 where id = 30`)
 	s.awaitShop(t, p)
@@ -172,10 +194,12 @@ func (s *system) checkShopCommands(t *testing.T) {
 		{[]string{"check"}, []string{
 			`mapping of table public.quant: fits the table's columns`,
 			`index on column place_id of table public.quant: there is one`,
+			`index on columns tenant, shelf of table public.piece: there is one`,
 			`index on column product_id of table public.line: there is none`, `CREATE INDEX CONCURRENTLY ON public.line (product_id);`,
 		}},
 		{[]string{"map", "--table", "public.quant", "--rows", "1"}, []string{"looks up public.product ", "looks up public.brand ", "looks up public.place 10:", ` site="DC`}},
 		{[]string{"map", "--table", "public.quant", "--rows", "1", "--json"}, []string{`"lookups": [`, `"table": "public.brand"`}},
+		{[]string{"map", "--table", "public.piece", "--rows", "9"}, []string{`looks up public.shelf ["1","S`, "asks for public.variant by product_id 3: is there", "asks for public.variant by product_id 2: is not there"}},
 		{[]string{"explain", queryText(t, s.storeDSN(), `select min(sku) from stock_level where on_hand > 0`)}, []string{"looks up product_id -> product.brand_id -> brand.name"}},
 	} {
 		r := s.command(t, c.args...)
@@ -260,6 +284,16 @@ func shopWork(ctx context.Context, erp *pgx.Conn, rng *rand.Rand) error {
 		},
 		func() string { return `update quant set qty = ` + n(50) + ` where id % 7 = ` + n(6) },
 		func() string { return `update quant set product_id = ` + n(6) + ` where id = ` + n(30) },
+		func() string {
+			return `update shelf set site = 'T` + n(3) + `' where tenant = ` + n(2) + ` and code = 'S` + n(3) + `'`
+		},
+		func() string {
+			return `update piece set shelf = 'S` + n(3) + `', tenant = ` + n(2) + ` where id = ` + n(24)
+		},
+		func() string { return `delete from variant where id = 'v` + n(6) + `'` },
+		func() string {
+			return `insert into variant values ('v` + n(6) + `', ` + n(6) + `) on conflict (id) do update set product_id = excluded.product_id`
+		},
 		func() string { return `update line set qty = ` + n(9) + ` where id = ` + n(3) },
 	}
 	var b strings.Builder

@@ -63,7 +63,7 @@ func (p *chunkPlan) rowsSQL(r *backfill.Request) (query string, params [][]byte,
 		if err != nil {
 			return "", nil, err
 		}
-		conditions, params = append(conditions, condition), append(params, values)
+		conditions, params = append(conditions, condition), append(params, values...)
 	}
 	query = "SELECT " + p.columnsSQL() + " FROM " + p.relation.sqlName()
 	if len(conditions) > 0 {
@@ -114,17 +114,46 @@ func (p *chunkPlan) rangeSQL(r *backfill.Range) (conditions []string, params [][
 }
 
 // referringSQL returns the condition for rows that refer to others, and its
-// parameter, which is behind the first n.
-func (p *chunkPlan) referringSQL(r *backfill.Referring, n int) (condition string, param []byte, err error) {
-	i := p.table.Column(r.Column)
+// parameters, which are behind the first n. Each column has one of its values: that
+// is what an index serves, and of few rows more than those that are asked for is it true.
+func (p *chunkPlan) referringSQL(r *backfill.Referring, n int) (condition string, params [][]byte, err error) {
 	switch {
-	case i < 0:
-		return "", nil, fmt.Errorf("column %q is not one of those that are captured", r.Column)
+	case len(r.Columns) == 0:
+		return "", nil, errors.New("no columns to refer by")
 	case len(r.Values) == 0 || len(r.Values) > backfill.MaxReferring:
 		return "", nil, fmt.Errorf("%d values to refer to, want 1 to %d", len(r.Values), backfill.MaxReferring)
 	}
-	cast, texts := arrayOf(p.table.Columns[i].Type, r.Values)
-	return fmt.Sprintf("%s = ANY ($%d%s)", quoteName(r.Column), n+1, cast), textArray(texts), nil
+	var conditions []string
+	for at, column := range r.Columns {
+		i := p.table.Column(column)
+		if i < 0 {
+			return "", nil, fmt.Errorf("column %q is not one of those that are captured", column)
+		}
+		values, err := valuesAt(r.Values, at, len(r.Columns))
+		if err != nil {
+			return "", nil, err
+		}
+		cast, texts := arrayOf(p.table.Columns[i].Type, values)
+		params = append(params, textArray(texts))
+		conditions = append(conditions, fmt.Sprintf("%s = ANY ($%d%s)", quoteName(column), n+len(params), cast))
+	}
+	return strings.Join(conditions, " AND "), params, nil
+}
+
+// valuesAt are the values at a place in rows of n, each once.
+func valuesAt(rows [][]string, at, n int) ([]string, error) {
+	var out []string
+	seen := make(map[string]bool)
+	for _, row := range rows {
+		if len(row) != n {
+			return nil, fmt.Errorf("%d values for %d columns", len(row), n)
+		}
+		if !seen[row[at]] {
+			seen[row[at]] = true
+			out = append(out, row[at])
+		}
+	}
+	return out, nil
 }
 
 // wholeNumber reports whether s is a bigint.

@@ -6,6 +6,7 @@ import (
 
 	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
+	"tailstock/sources/postgres"
 )
 
 // TestChunkReferring reads the rows that refer to others, in chunks of two.
@@ -45,31 +46,64 @@ func TestChunkReferring(t *testing.T) {
 		"injection":           {"code", []string{"') OR true --"}, ""},
 		"the key":             {"id", []string{"2", "4"}, "2 4"},
 	} {
-		r := backfill.Request{Table: public("bin"), Limit: 2, Referring: &backfill.Referring{Column: test.column, Values: test.values}}
-		var got []string
-		for {
-			c := chunk(t, s, r)
-			for _, row := range c.Rows {
-				got = append(got, row[0].Text())
-			}
-			if c.Read() < r.Limit {
-				break
-			}
-			r.After = c.Last
+		r := backfill.Request{Table: public("bin"), Limit: 2, Referring: &backfill.Referring{Columns: []string{test.column}, Values: each(test.values...)}}
+		if ids := idsOf(t, s, r); ids != test.want {
+			t.Errorf("%s: got rows %s, want %s", name, ids, test.want)
 		}
-		if ids := strings.Join(got, " "); ids != test.want {
+	}
+	for name, test := range map[string]struct {
+		columns []string
+		values  [][]string
+		want    string
+	}{
+		"two columns":           {[]string{"product_id", "code"}, [][]string{{"7", "a"}}, "1 2"},
+		"in the other order":    {[]string{"code", "product_id"}, [][]string{{"a", "7"}, {"it's", "8"}}, "1 2 3"},
+		"and more of each":      {[]string{"product_id", "code"}, [][]string{{"7", "NULL"}, {"9", "a"}}, "1 2 5"},
+		"none has both":         {[]string{"product_id", "code"}, [][]string{{"8", "a"}}, ""},
+		"three of several kind": {[]string{"amount", "u", "r"}, [][]string{{"7.0", "c8b3b1a4-0000-4000-8000-000000000001", "7"}}, "1"},
+		"one beyond its column": {[]string{"small", "code"}, [][]string{{"99999", "a"}}, ""},
+	} {
+		r := backfill.Request{Table: public("bin"), Limit: 2, Referring: &backfill.Referring{Columns: test.columns, Values: test.values}}
+		if ids := idsOf(t, s, r); ids != test.want {
 			t.Errorf("%s: got rows %s, want %s", name, ids, test.want)
 		}
 	}
 	for name, r := range map[string]backfill.Request{
-		"no such column":   {Limit: 2, Referring: &backfill.Referring{Column: "nosuch", Values: []string{"1"}}},
-		"no values":        {Limit: 2, Referring: &backfill.Referring{Column: "code"}},
-		"too many values":  {Limit: 2, Referring: &backfill.Referring{Column: "code", Values: make([]string, backfill.MaxReferring+1)}},
-		"with a condition": {Limit: 2, Referring: &backfill.Referring{Column: "code", Values: []string{"a"}}, Where: tests(cdc.ConditionNull, "code")},
+		"no such column":   {Limit: 2, Referring: &backfill.Referring{Columns: []string{"nosuch"}, Values: each("1")}},
+		"no values":        {Limit: 2, Referring: &backfill.Referring{Columns: []string{"code"}}},
+		"too many values":  {Limit: 2, Referring: &backfill.Referring{Columns: []string{"code"}, Values: make([][]string, backfill.MaxReferring+1)}},
+		"no columns":       {Limit: 2, Referring: &backfill.Referring{Values: each("1")}},
+		"too few values":   {Limit: 2, Referring: &backfill.Referring{Columns: []string{"id", "code"}, Values: each("1")}},
+		"with a condition": {Limit: 2, Referring: &backfill.Referring{Columns: []string{"code"}, Values: each("a")}, Where: tests(cdc.ConditionNull, "code")},
 	} {
 		r.Table = public("bin")
 		if c, err := s.Read(t.Context(), s.Mark(), r); err == nil {
 			t.Errorf("%s: got %v", name, joined(c.Rows))
 		}
+	}
+}
+
+// each are values of one column.
+func each(values ...string) [][]string {
+	var out [][]string
+	for _, v := range values {
+		out = append(out, []string{v})
+	}
+	return out
+}
+
+// idsOf reads all rows of a request, and returns their ids.
+func idsOf(t *testing.T, s *postgres.Source, r backfill.Request) string {
+	t.Helper()
+	var got []string
+	for {
+		c := chunk(t, s, r)
+		for _, row := range c.Rows {
+			got = append(got, row[0].Text())
+		}
+		if c.Read() < r.Limit {
+			return strings.Join(got, " ")
+		}
+		r.After = c.Last
 	}
 }

@@ -146,15 +146,15 @@ func checkIndexes(ctx context.Context, m *mapping.Mapping, adapter adapter) []cd
 		return nil
 	}
 	var out []cdc.Finding
-	var seen []string
+	var seen [][]string
 	for _, r := range m.References() {
-		if slices.Contains(seen, r.Column) {
+		if slices.ContainsFunc(seen, func(columns []string) bool { return slices.Equal(columns, r.Columns) }) {
 			continue
 		}
-		seen = append(seen, r.Column)
-		f, err := source.CheckIndex(ctx, m.Table(), r.Column)
+		seen = append(seen, r.Columns)
+		f, err := source.CheckIndex(ctx, m.Table(), r.Columns)
 		if err != nil {
-			f = cdc.Finding{Requirement: "index on column " + r.Column + " of table " + m.Table().String(), State: cdc.FindingWarning, Detail: err.Error()}
+			f = cdc.Finding{Requirement: "index on " + strings.Join(r.Columns, ", ") + " of table " + m.Table().String(), State: cdc.FindingWarning, Detail: err.Error()}
 		}
 		out = append(out, f)
 	}

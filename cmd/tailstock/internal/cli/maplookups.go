@@ -17,15 +17,22 @@ type sampledLookups struct {
 	source lookedInto
 	set    *mapping.Lookups
 	tables []*mapping.LookupTable
-	// missed are rows that were looked for and not read yet, absent those that are not
-	// there, and looked the rows that were found since it was emptied.
-	missed, looked []sampledRow
-	absent         map[sampledRow]bool
+	// missed are rows that were looked for and not read yet, looked those that were
+	// found, and asked the keys by which it was asked whether there is a row, since they
+	// were emptied. read are those that were missed or asked for, and read.
+	missed, looked, asked []sampledRow
+	read                  map[string]bool
 }
 
+// sampledRow is a row of a lookup, or rows that are found by columns of their own.
 type sampledRow struct {
-	table cdc.TableName
-	key   string
+	table   cdc.TableName
+	columns []string
+	key     string
+}
+
+func (r *sampledRow) String() string {
+	return r.table.String() + "\x00" + strings.Join(r.columns, "\x00") + "\x00" + r.key
 }
 
 // newSampledLookups describes the tables that mappings look into. Tables in which
@@ -35,7 +42,7 @@ func newSampledLookups(ctx context.Context, adapter adapter, mappings []*mapping
 	if names := lookupTables(mappings); !ok && len(names) > 0 {
 		return nil, fmt.Errorf("look into table %s: the source has no lookups", names[0])
 	}
-	l := &sampledLookups{source: source, absent: make(map[sampledRow]bool)}
+	l := &sampledLookups{source: source, read: make(map[string]bool)}
 	columns, nested := make(map[cdc.TableName][]string), make(map[cdc.TableName]bool)
 	for _, m := range mappings {
 		m.LookupColumns(columns)
@@ -45,7 +52,7 @@ func newSampledLookups(ctx context.Context, adapter adapter, mappings []*mapping
 		}
 	}
 	for _, name := range lookupTables(mappings) {
-		def, rows, err := source.SampleKeys(ctx, name, nil)
+		def, rows, err := source.SampleKeys(ctx, name, nil, nil)
 		if err == nil && nested[name] {
 			def, rows, err = adapter.Sample(ctx, name, maxNested)
 		}
@@ -57,8 +64,9 @@ func newSampledLookups(ctx context.Context, adapter adapter, mappings []*mapping
 		l.keep(t, rows)
 	}
 	l.set = mapping.NewLookups(l.tables...)
-	l.set.Missed = func(table cdc.TableName, key string) { l.missed = append(l.missed, sampledRow{table, key}) }
-	l.set.Looked = func(table cdc.TableName, key string) { l.looked = append(l.looked, sampledRow{table, key}) }
+	l.set.Missed = func(table cdc.TableName, key string) { l.missed = append(l.missed, sampledRow{table: table, key: key}) }
+	l.set.Looked = func(table cdc.TableName, key string) { l.looked = append(l.looked, sampledRow{table: table, key: key}) }
+	l.set.Asked = func(of *mapping.Lookup, key string) { l.asked = append(l.asked, sampledRow{of.Table, of.Key, key}) }
 	return l, nil
 }
 
@@ -67,54 +75,63 @@ const maxNested = 1_000_000
 
 // keep takes rows of a table.
 func (l *sampledLookups) keep(t *mapping.LookupTable, rows []cdc.Row) {
-	if len(t.Def.Key) != 1 {
-		return
-	}
-	key := t.Def.Key[0]
 	for _, row := range rows {
-		var values []cdc.Value
+		var values, key []cdc.Value
 		for _, name := range t.Rows.Columns() {
 			if i := t.Def.Column(name); i >= 0 {
-				values = append(values, row[i])
+				values = append(values, keyValue(t.Def, i, row))
 			} else {
 				values = append(values, cdc.Null)
 			}
 		}
-		t.Rows.Put(lookup.Key(t.Def.Columns[key].Type, row[key].Text()), values)
+		for _, i := range t.Def.Key {
+			key = append(key, keyValue(t.Def, i, row))
+		}
+		t.Rows.Put(lookup.JoinKey(key...), values)
 	}
+}
+
+// keyValue is a column of a row as rows are found by it.
+func keyValue(def *cdc.Table, column int, row cdc.Row) cdc.Value {
+	v := row[column]
+	if v.IsNull() {
+		return v
+	}
+	return cdc.Text(lookup.Key(def.Columns[column].Type, v.Text()))
 }
 
 // mapRow maps a row, reading what it looks up until nothing is missing that is there.
 func (l *sampledLookups) mapRow(ctx context.Context, p *mapping.Program, row cdc.Row) ([]inventory.Contribution, *inventory.Problem, error) {
 	for {
-		l.missed, l.looked = nil, nil
+		l.missed, l.looked, l.asked = nil, nil, nil
 		out, problem := p.Map(row, nil)
-		read := false
-		for _, m := range l.missed {
-			if l.absent[m] {
+		more := false
+		for _, r := range slices.Concat(l.missed, l.asked) {
+			if l.read[r.String()] {
 				continue
 			}
-			read = true
-			if err := l.read(ctx, m); err != nil {
+			more = true
+			if err := l.readRow(ctx, r); err != nil {
 				return nil, nil, err
 			}
 		}
-		if !read {
+		if !more {
 			return out, problem, nil
 		}
 	}
 }
 
-func (l *sampledLookups) read(ctx context.Context, m sampledRow) error {
-	_, rows, err := l.source.SampleKeys(ctx, m.table, []string{m.key})
+func (l *sampledLookups) readRow(ctx context.Context, r sampledRow) error {
+	t, width := l.set.Table(r.table), len(r.columns)
+	if width == 0 {
+		width = len(t.Def.Key)
+	}
+	_, rows, err := l.source.SampleKeys(ctx, r.table, r.columns, []cdc.Row{lookup.SplitKey(r.key, width)})
 	if err != nil {
 		return err
 	}
-	t := l.set.Table(m.table)
 	l.keep(t, rows)
-	if _, ok := t.Rows.Find(m.key); !ok {
-		l.absent[m] = true
-	}
+	l.read[r.String()] = true
 	return nil
 }
 
@@ -125,6 +142,9 @@ type followed struct {
 	// Columns are those that some mapping names, and their values; null is NULL.
 	Columns map[string]*string `json:"columns,omitempty"`
 	Missing bool               `json:"missing,omitempty"`
+	// By has the columns by which it was asked whether there is a row; Row is what they
+	// were to have.
+	By []string `json:"by,omitempty"`
 
 	order []string
 }
@@ -132,14 +152,19 @@ type followed struct {
 // followed lists the rows that the row mapped last looked up, each once.
 func (l *sampledLookups) followed() []followed {
 	var out []followed
-	seen := make(map[sampledRow]bool)
-	for _, r := range slices.Concat(l.looked, l.missed) {
-		if seen[r] {
+	seen := make(map[string]bool)
+	for _, r := range slices.Concat(l.looked, l.missed, l.asked) {
+		if seen[r.String()] {
 			continue
 		}
-		seen[r] = true
-		f := followed{Table: r.table.String(), Row: r.key}
+		seen[r.String()] = true
+		f := followed{Table: r.table.String(), Row: r.key, By: r.columns}
 		t := l.set.Table(r.table)
+		if len(r.columns) > 0 {
+			f.Missing = !l.set.Group(&mapping.Lookup{Table: r.table, Key: r.columns}).Has(r.key)
+			out = append(out, f)
+			continue
+		}
 		ref, ok := t.Rows.Find(r.key)
 		f.Missing = !ok
 		if ok {
@@ -159,9 +184,16 @@ func (l *sampledLookups) followed() []followed {
 }
 
 func writeFollowed(b *strings.Builder, f *followed) {
-	fmt.Fprintf(b, "    looks up %s %s:", f.Table, f.Row)
-	if f.Missing {
+	if len(f.By) > 0 {
+		fmt.Fprintf(b, "    asks for %s by %s %s:", f.Table, strings.Join(f.By, ", "), f.Row)
+	} else {
+		fmt.Fprintf(b, "    looks up %s %s:", f.Table, f.Row)
+	}
+	switch {
+	case f.Missing:
 		b.WriteString(" is not there")
+	case len(f.By) > 0:
+		b.WriteString(" is there")
 	}
 	for _, name := range f.order {
 		if v := f.Columns[name]; v != nil {

@@ -102,10 +102,11 @@ type examined interface {
 
 // lookedInto is a source into whose tables mappings may look.
 type lookedInto interface {
-	// SampleKeys reads the rows of a table that have one of the keys.
-	SampleKeys(ctx context.Context, table cdc.TableName, keys []string) (*cdc.Table, []cdc.Row, error)
-	// CheckIndex says whether rows can be found by a column that refers to others.
-	CheckIndex(ctx context.Context, table cdc.TableName, column string) (cdc.Finding, error)
+	// SampleKeys reads rows of a table of which some columns, the key if there are none,
+	// have one of keys: as many as tell what the keys name.
+	SampleKeys(ctx context.Context, table cdc.TableName, columns []string, keys []cdc.Row) (*cdc.Table, []cdc.Row, error)
+	// CheckIndex says whether rows can be found by columns that refer to others.
+	CheckIndex(ctx context.Context, table cdc.TableName, columns []string) (cdc.Finding, error)
 }
 
 // sourceOf makes the adapter of a configured source. It connects to nothing.
