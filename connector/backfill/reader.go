@@ -2,6 +2,8 @@ package backfill
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"tailstock/connector/cdc"
@@ -44,6 +46,44 @@ type Referring struct {
 	Columns []string
 	// Values are what they may have, a canonical text for each, at most MaxReferring.
 	Values [][]string
+}
+
+// ByColumn returns the Referring by one column.
+func ByColumn(column string, values ...string) *Referring {
+	r := &Referring{Columns: []string{column}}
+	for _, v := range values {
+		r.Values = append(r.Values, []string{v})
+	}
+	return r
+}
+
+// Texts are the values of the column at a place, each once.
+func (r *Referring) Texts(at int) []string {
+	var out []string
+	seen := make(map[string]bool)
+	for _, v := range r.Values {
+		if !seen[v[at]] {
+			seen[v[at]] = true
+			out = append(out, v[at])
+		}
+	}
+	return out
+}
+
+// Check reports what is wrong with r by itself.
+func (r *Referring) Check() error {
+	if len(r.Columns) == 0 {
+		return errors.New("no columns to refer by")
+	}
+	if len(r.Values) == 0 || len(r.Values) > MaxReferring {
+		return fmt.Errorf("%d values to refer to, want 1 to %d", len(r.Values), MaxReferring)
+	}
+	for _, v := range r.Values {
+		if len(v) != len(r.Columns) {
+			return fmt.Errorf("%d values for %d columns", len(v), len(r.Columns))
+		}
+	}
+	return nil
 }
 
 // MaxReferring is how many values a Referring may have.

@@ -143,8 +143,8 @@ type tableFacts struct {
 	// details are of columns, in the order of description's.
 	details []columnDetails
 	indexes []indexFacts
-	// leading has, by column, an index that begins with it and that statements may use.
-	leading map[string]string
+	// finding are the indexes by whose first columns statements find rows.
+	finding []indexFacts
 	// definition is SHOW CREATE TABLE's text without what changes by itself.
 	definition string
 	foreign    []foreignKey

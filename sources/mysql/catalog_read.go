@@ -196,31 +196,25 @@ func (t *tableFacts) readColumns(ctx context.Context, q queryer) error {
 func (t *tableFacts) readIndexes(ctx context.Context, q queryer) error {
 	// What says that the optimizer ignores an index has another name on each server.
 	const query = `SELECT * FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY INDEX_NAME, SEQ_IN_INDEX`
-	unfit := make(map[string]bool)
-	t.leading = make(map[string]string)
+	unfit, finds := make(map[string]bool), make(map[string]bool)
 	err := eachNamed(ctx, q, query, []any{t.stored.Schema, t.stored.Name}, func(row map[string]string) error {
 		name, column := row["INDEX_NAME"], row["COLUMN_NAME"]
 		if n := len(t.indexes); n == 0 || t.indexes[n-1].name != name {
 			t.indexes = append(t.indexes, indexFacts{name: name, hidden: row["IS_VISIBLE"] == "NO" || row["IGNORED"] == "YES"})
-			t.lead(&t.indexes[len(t.indexes)-1], row["INDEX_TYPE"], column)
+			finds[name] = row["INDEX_TYPE"] == "BTREE" && !t.indexes[len(t.indexes)-1].hidden
 		}
 		last := &t.indexes[len(t.indexes)-1]
 		last.columns, last.prefix = append(last.columns, column), last.prefix || row["SUB_PART"] != ""
 		unfit[name] = unfit[name] || row["NON_UNIQUE"] != "0" || row["NULLABLE"] == "YES" || column == ""
 		return nil
 	})
+	for _, i := range t.indexes {
+		if finds[i.name] {
+			t.finding = append(t.finding, i)
+		}
+	}
 	t.indexes = slices.DeleteFunc(t.indexes, func(i indexFacts) bool { return unfit[i.name] })
 	return err
-}
-
-// lead notes that an index of a type begins with a column.
-func (t *tableFacts) lead(index *indexFacts, indexType, column string) {
-	if column == "" || index.hidden || indexType != "BTREE" {
-		return
-	}
-	if t.leading[column] == "" || index.primary() {
-		t.leading[column] = index.name
-	}
 }
 
 // eachNamed calls f for each row of a query, with its values by the names of their

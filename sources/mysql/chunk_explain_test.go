@@ -120,10 +120,10 @@ func explainReferring(t *testing.T, s *readSession, p *chunkPlan) {
 	} {
 		for _, count := range []int{1, 5, backfill.MaxReferring} {
 			for _, limit := range []int{10, 10_000} {
-				r := backfill.Request{Limit: limit, Referring: &backfill.Referring{Column: column}}
+				r := backfill.Request{Limit: limit, Referring: backfill.ByColumn(column)}
 				r.After = backfill.Key{"5"}
 				for i := range count {
-					r.Referring.Values = append(r.Referring.Values, fmt.Sprintf(format, 7+i))
+					r.Referring.Values = append(r.Referring.Values, []string{fmt.Sprintf(format, 7+i)})
 				}
 				query, args, err := p.rowsSQL(&r)
 				if err != nil {

@@ -19,8 +19,8 @@ type chunkPlan struct {
 	// collations are those of columns.
 	collations []string
 	key        []keyColumn
-	// leading has, by column, the index that finds rows by it.
-	leading map[string]string
+	// finding are the indexes that find rows by their first columns.
+	finding []indexFacts
 	// index is the name of the index that orders by the key, empty if it has only
 	// the beginning of some column, or if the server's optimizer is to ignore it.
 	index string
@@ -72,7 +72,7 @@ func (s *Source) newPlan(ctx context.Context, q queryer, wanted cdc.Wanted, abou
 	if index := t.chooseKey(); !index.prefix && !index.hidden {
 		plan.index = index.name
 	}
-	plan.leading = t.leading
+	plan.finding = t.finding
 	return plan, nil
 }
 

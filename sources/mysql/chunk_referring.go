@@ -1,7 +1,9 @@
 package mysql
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tailstock/connector/backfill"
@@ -10,27 +12,52 @@ import (
 
 // referringSQL returns the index by which rows are found that refer to others, the
 // condition for them, and its parameters. The condition may be true for more rows:
-// what the column's collation takes for the same is not, for refers tells them
+// what the columns' collations take for the same is not, for refers tells them
 // apart. Without an index, all rows are read and refers alone decides.
 func (p *chunkPlan) referringSQL(r *backfill.Referring) (index, condition string, params []any, err error) {
-	i := p.table.Column(r.Column)
-	switch {
-	case i < 0:
-		return "", "", nil, fmt.Errorf("column %q is not one of those that are captured", r.Column)
-	case len(r.Values) == 0 || len(r.Values) > backfill.MaxReferring:
-		return "", "", nil, fmt.Errorf("%d values to refer to, want 1 to %d", len(r.Values), backfill.MaxReferring)
+	if err := r.Check(); err != nil {
+		return "", "", nil, err
 	}
-	column := keyColumn{column: p.columns[i], collation: p.collations[i]}
-	if index = p.leading[r.Column]; index == "" || !column.findable() {
+	var findable []string
+	for _, name := range r.Columns {
+		i := p.table.Column(name)
+		if i < 0 {
+			return "", "", nil, fmt.Errorf("column %q is not one of those that are captured", name)
+		}
+		if p.keyColumnAt(i).findable() {
+			findable = append(findable, name)
+		}
+	}
+	best, n := p.indexOn(findable)
+	if n == 0 {
 		return "", "", nil, nil
 	}
-	for _, v := range r.Values {
+	var conditions []string
+	for at, name := range r.Columns {
+		if !slices.Contains(findable, name) {
+			continue
+		}
+		condition, values := p.oneOf(name, r.Texts(at))
+		conditions, params = append(conditions, condition), append(params, values...)
+	}
+	return best.name, strings.Join(conditions, " AND "), params, nil
+}
+
+// keyColumnAt is a column as rows are found by it.
+func (p *chunkPlan) keyColumnAt(i int) *keyColumn {
+	return &keyColumn{column: p.columns[i], collation: p.collations[i]}
+}
+
+// oneOf returns the condition that a column has one of some canonical texts.
+func (p *chunkPlan) oneOf(name string, texts []string) (condition string, params []any) {
+	column := p.keyColumnAt(p.table.Column(name))
+	for _, v := range texts {
 		if param, err := column.parameter(v); err == nil { // otherwise no value of the column is that
 			params = append(params, param)
 		}
 	}
 	if len(params) == 0 {
-		return index, "1 = 0", nil, nil
+		return "1 = 0", nil
 	}
 	// Few lengths make few statements, which are kept prepared.
 	for n := 1; n < backfill.MaxReferring && len(params) != n; n *= 2 {
@@ -39,7 +66,22 @@ func (p *chunkPlan) referringSQL(r *backfill.Referring) (index, condition string
 		}
 	}
 	placeholders := strings.Repeat(", "+column.placeholder(), len(params))[len(", "):]
-	return index, quoteName(r.Column) + " IN (" + placeholders + ")", params, nil
+	return quoteName(name) + " IN (" + placeholders + ")", params
+}
+
+// indexOn returns the index that begins with the most of columns, in whatever order,
+// and with how many: zero if none begins with one.
+func (p *chunkPlan) indexOn(columns []string) (best indexFacts, n int) {
+	for _, i := range p.finding {
+		begins := 0
+		for begins < len(i.columns) && i.columns[begins] != "" && slices.Contains(columns, i.columns[begins]) {
+			begins++
+		}
+		if begins > n || begins > 0 && begins == n && i.primary() {
+			best, n = i, begins
+		}
+	}
+	return best, n
 }
 
 // findable reports whether an index finds rows by canonical texts of the column:
@@ -53,18 +95,39 @@ func (k *keyColumn) findable() bool {
 	}
 }
 
-// refers returns what tells the rows that refer to a value of r: those whose column
-// has just that text. It is true for all rows if r is nil.
+// refers returns what tells the rows that refer to a value of r: those whose columns
+// have just those texts. It is true for all rows if r is nil.
 func (p *chunkPlan) refers(r *backfill.Referring) func(cdc.Row) bool {
 	if r == nil {
 		return func(cdc.Row) bool { return true }
 	}
-	i := p.table.Column(r.Column)
-	values := make(map[string]bool, len(r.Values))
-	for _, v := range r.Values {
-		values[p.columns[i].compared(v)] = true
+	places := make([]int, len(r.Columns))
+	for i, name := range r.Columns {
+		places[i] = p.table.Column(name)
 	}
-	return func(row cdc.Row) bool { return !row[i].IsNull() && values[p.columns[i].compared(row[i].Text())] }
+	var b []byte
+	add := func(at int, text string) {
+		text = p.columns[at].compared(text)
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	}
+	values := make(map[string]bool, len(r.Values))
+	for _, texts := range r.Values {
+		b = b[:0]
+		for i, text := range texts {
+			add(places[i], text)
+		}
+		values[string(b)] = true
+	}
+	return func(row cdc.Row) bool {
+		b = b[:0]
+		for _, at := range places {
+			if row[at].IsNull() {
+				return false
+			}
+			add(at, row[at].Text())
+		}
+		return values[string(b)]
+	}
 }
 
 // compared is a canonical text as mappings compare it with keys of other tables:

@@ -131,7 +131,7 @@ func readReferring(t *testing.T, s *mysql.Source, table cdc.TableName) {
 		{"odd `name", []string{`'"` + "`", `\`}, "2 3"},
 		{"id", []string{"2", "4"}, "2 4"},
 	} {
-		r := backfill.Request{Table: table, Limit: 2, Referring: &backfill.Referring{Column: test.column, Values: test.values}}
+		r := backfill.Request{Table: table, Limit: 2, Referring: backfill.ByColumn(test.column, test.values...)}
 		if ids := walkReferring(t, s, r); ids != test.want {
 			t.Errorf("%s in %q: got rows %s, want %s", test.column, test.values, ids, test.want)
 		}
@@ -140,7 +140,7 @@ func readReferring(t *testing.T, s *mysql.Source, table cdc.TableName) {
 	for i := range many {
 		many[i] = fmt.Sprint(i)
 	}
-	r := backfill.Request{Table: table, Limit: 2, Referring: &backfill.Referring{Column: "product_id", Values: many}}
+	r := backfill.Request{Table: table, Limit: 2, Referring: backfill.ByColumn("product_id", many...)}
 	if ids := walkReferring(t, s, r); ids != "1 2 3 5" {
 		t.Errorf("in many: got rows %s", ids)
 	}
@@ -164,11 +164,11 @@ func walkReferring(t *testing.T, s *mysql.Source, r backfill.Request) string {
 
 func refuseReferring(t *testing.T, s *mysql.Source, table cdc.TableName) {
 	t.Helper()
-	refers := &backfill.Referring{Column: "code", Values: []string{"a"}}
+	refers := backfill.ByColumn("code", "a")
 	for name, r := range map[string]backfill.Request{
-		"no such column":   {Limit: 2, Referring: &backfill.Referring{Column: "nosuch", Values: []string{"1"}}},
-		"no values":        {Limit: 2, Referring: &backfill.Referring{Column: "code"}},
-		"too many values":  {Limit: 2, Referring: &backfill.Referring{Column: "code", Values: make([]string, backfill.MaxReferring+1)}},
+		"no such column":   {Limit: 2, Referring: backfill.ByColumn("nosuch", "1")},
+		"no values":        {Limit: 2, Referring: backfill.ByColumn("code")},
+		"too many values":  {Limit: 2, Referring: backfill.ByColumn("code", make([]string, backfill.MaxReferring+1)...)},
 		"with a condition": {Limit: 2, Referring: refers, Where: &cdc.Condition{Op: cdc.ConditionNull, Column: "code"}},
 		"with keys":        {Keys: []backfill.Key{{"1"}}, Referring: refers},
 	} {
@@ -197,18 +197,22 @@ func TestLookedInto(t *testing.T) {
 		s := db.source(db.config(), "item: name kind memo brand site", "priced: v", "pair:")
 		for _, test := range []struct {
 			table string
-			keys  []string
+			by    []string
+			keys  []cdc.Row
 			want  string
 		}{
-			{"item", []string{"a"}, "a"},
-			{"item", []string{"A", "b", "a "}, ""},
-			{"item", []string{"B", "a", "c"}, "a B"},
-			{"item", nil, ""},
-			{"priced", []string{"7"}, "7.000"},
-			{"priced", []string{"7.5", "7.0001", "99999999999999", "x"}, "7.500"},
-			{"pair", []string{"1"}, ""},
+			{"item", nil, keysOf("a"), "a"},
+			{"item", nil, keysOf("A", "b", "a "), ""},
+			{"item", nil, keysOf("B", "a", "c"), "a B"},
+			{"item", nil, nil, ""},
+			{"priced", nil, keysOf("7"), "7.000"},
+			{"priced", nil, keysOf("7.5", "7.0001", "99999999999999", "x"), "7.500"},
+			{"priced", []string{"v"}, keysOf("2", "9"), "7.500"},
+			{"pair", nil, []cdc.Row{{cdc.Text("1"), cdc.Text("1")}, {cdc.Text("1"), cdc.Text("2")}}, "1"},
+			{"pair", []string{"b", "a"}, []cdc.Row{{cdc.Text("1"), cdc.Text("1")}}, "1"},
+			{"pair", []string{"b", "a"}, []cdc.Row{{cdc.Text("1"), cdc.Null}}, ""},
 		} {
-			def, rows, err := s.SampleKeys(t.Context(), cdc.TableName{Schema: db.name, Name: test.table}, test.keys)
+			def, rows, err := s.SampleKeys(t.Context(), cdc.TableName{Schema: db.name, Name: test.table}, test.by, test.keys)
 			if err != nil || def == nil {
 				t.Errorf("%s %q: %v", test.table, test.keys, err)
 				continue
@@ -221,11 +225,20 @@ func TestLookedInto(t *testing.T) {
 				t.Errorf("%s %q: got %s, want %s", test.table, test.keys, text, test.want)
 			}
 		}
-		if _, _, err := s.SampleKeys(t.Context(), cdc.TableName{Schema: db.name, Name: "other"}, []string{"1"}); err == nil {
+		if _, _, err := s.SampleKeys(t.Context(), cdc.TableName{Schema: db.name, Name: "other"}, nil, keysOf("1")); err == nil {
 			t.Error("a table that nobody wants was sampled")
 		}
 		checkIndexes(t, db, s, hidden)
 	})
+}
+
+// keysOf are keys of one column.
+func keysOf(texts ...string) []cdc.Row {
+	var out []cdc.Row
+	for _, text := range texts {
+		out = append(out, cdc.Row{cdc.Text(text)})
+	}
+	return out
 }
 
 func checkIndexes(t *testing.T, db *database, s *mysql.Source, hidden string) {
@@ -235,14 +248,16 @@ func checkIndexes(t *testing.T, db *database, s *mysql.Source, hidden string) {
 		state       cdc.FindingState
 		detail, fix string
 	}{
-		"code":  {cdc.FindingOK, "there is one", ""},
-		"name":  {cdc.FindingOK, "there is one", ""},
-		"site":  {cdc.FindingOK, "there is one", ""},
-		"kind":  {cdc.FindingWarning, "of no use for enum('a','b')", ""},
-		"memo":  {cdc.FindingWarning, "there is none", "CREATE INDEX `memo` ON `" + db.name + "`.`item` (`memo`(100));"},
-		"brand": {cdc.FindingWarning, "there is none", "CREATE INDEX `brand` ON `" + db.name + "`.`item` (`brand`);"},
+		"code":       {cdc.FindingOK, "there is one", ""},
+		"name":       {cdc.FindingOK, "there is one", ""},
+		"site":       {cdc.FindingOK, "there is one", ""},
+		"kind":       {cdc.FindingWarning, "of no use for enum('a','b')", ""},
+		"memo":       {cdc.FindingWarning, "there is none", "CREATE INDEX `memo` ON `" + db.name + "`.`item` (`memo`(100));"},
+		"brand,site": {cdc.FindingOK, "there is one", ""},
+		"name,site":  {cdc.FindingWarning, "on a part of them", "CREATE INDEX `name_site` ON `" + db.name + "`.`item` (`name`, `site`);"},
+		"brand":      {cdc.FindingWarning, "there is none", "CREATE INDEX `brand` ON `" + db.name + "`.`item` (`brand`);"},
 	} {
-		f, err := s.CheckIndex(t.Context(), table, column)
+		f, err := s.CheckIndex(t.Context(), table, strings.Split(column, ","))
 		if err != nil {
 			t.Errorf("%s: %v", column, err)
 			continue
@@ -254,11 +269,11 @@ func checkIndexes(t *testing.T, db *database, s *mysql.Source, hidden string) {
 			continue
 		}
 		db.exec(strings.TrimSuffix(f.Fix, ";"))
-		if f, err = s.CheckIndex(t.Context(), table, column); err != nil || f.State != cdc.FindingOK {
+		if f, err = s.CheckIndex(t.Context(), table, strings.Split(column, ",")); err != nil || f.State != cdc.FindingOK {
 			t.Errorf("%s, with the index of the fix: %+v, %v", column, f, err)
 		}
 	}
-	if _, err := s.CheckIndex(t.Context(), table, "nosuch"); err == nil || !strings.Contains(err.Error(), `no column "nosuch"`) {
+	if _, err := s.CheckIndex(t.Context(), table, []string{"nosuch"}); err == nil || !strings.Contains(err.Error(), `no column "nosuch"`) {
 		t.Errorf("a column that is not there: %v", err)
 	}
 	// An index of the key that statements may not use is not forced on them.

@@ -117,11 +117,8 @@ func (p *chunkPlan) rangeSQL(r *backfill.Range) (conditions []string, params [][
 // parameters, which are behind the first n. Each column has one of its values: that
 // is what an index serves, and of few rows more than those that are asked for is it true.
 func (p *chunkPlan) referringSQL(r *backfill.Referring, n int) (condition string, params [][]byte, err error) {
-	switch {
-	case len(r.Columns) == 0:
-		return "", nil, errors.New("no columns to refer by")
-	case len(r.Values) == 0 || len(r.Values) > backfill.MaxReferring:
-		return "", nil, fmt.Errorf("%d values to refer to, want 1 to %d", len(r.Values), backfill.MaxReferring)
+	if err := r.Check(); err != nil {
+		return "", nil, err
 	}
 	var conditions []string
 	for at, column := range r.Columns {
@@ -129,31 +126,11 @@ func (p *chunkPlan) referringSQL(r *backfill.Referring, n int) (condition string
 		if i < 0 {
 			return "", nil, fmt.Errorf("column %q is not one of those that are captured", column)
 		}
-		values, err := valuesAt(r.Values, at, len(r.Columns))
-		if err != nil {
-			return "", nil, err
-		}
-		cast, texts := arrayOf(p.table.Columns[i].Type, values)
+		cast, texts := arrayOf(p.table.Columns[i].Type, r.Texts(at))
 		params = append(params, textArray(texts))
 		conditions = append(conditions, fmt.Sprintf("%s = ANY ($%d%s)", quoteName(column), n+len(params), cast))
 	}
 	return strings.Join(conditions, " AND "), params, nil
-}
-
-// valuesAt are the values at a place in rows of n, each once.
-func valuesAt(rows [][]string, at, n int) ([]string, error) {
-	var out []string
-	seen := make(map[string]bool)
-	for _, row := range rows {
-		if len(row) != n {
-			return nil, fmt.Errorf("%d values for %d columns", len(row), n)
-		}
-		if !seen[row[at]] {
-			seen[row[at]] = true
-			out = append(out, row[at])
-		}
-	}
-	return out, nil
 }
 
 // wholeNumber reports whether s is a bigint.

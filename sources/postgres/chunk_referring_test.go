@@ -46,7 +46,7 @@ func TestChunkReferring(t *testing.T) {
 		"injection":           {"code", []string{"') OR true --"}, ""},
 		"the key":             {"id", []string{"2", "4"}, "2 4"},
 	} {
-		r := backfill.Request{Table: public("bin"), Limit: 2, Referring: &backfill.Referring{Columns: []string{test.column}, Values: each(test.values...)}}
+		r := backfill.Request{Table: public("bin"), Limit: 2, Referring: backfill.ByColumn(test.column, test.values...)}
 		if ids := idsOf(t, s, r); ids != test.want {
 			t.Errorf("%s: got rows %s, want %s", name, ids, test.want)
 		}
@@ -69,12 +69,12 @@ func TestChunkReferring(t *testing.T) {
 		}
 	}
 	for name, r := range map[string]backfill.Request{
-		"no such column":   {Limit: 2, Referring: &backfill.Referring{Columns: []string{"nosuch"}, Values: each("1")}},
+		"no such column":   {Limit: 2, Referring: backfill.ByColumn("nosuch", "1")},
 		"no values":        {Limit: 2, Referring: &backfill.Referring{Columns: []string{"code"}}},
 		"too many values":  {Limit: 2, Referring: &backfill.Referring{Columns: []string{"code"}, Values: make([][]string, backfill.MaxReferring+1)}},
 		"no columns":       {Limit: 2, Referring: &backfill.Referring{Values: each("1")}},
 		"too few values":   {Limit: 2, Referring: &backfill.Referring{Columns: []string{"id", "code"}, Values: each("1")}},
-		"with a condition": {Limit: 2, Referring: &backfill.Referring{Columns: []string{"code"}, Values: each("a")}, Where: tests(cdc.ConditionNull, "code")},
+		"with a condition": {Limit: 2, Referring: backfill.ByColumn("code", "a"), Where: tests(cdc.ConditionNull, "code")},
 	} {
 		r.Table = public("bin")
 		if c, err := s.Read(t.Context(), s.Mark(), r); err == nil {

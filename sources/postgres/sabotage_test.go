@@ -211,7 +211,7 @@ func (s *saboteur) Read(ctx context.Context, mark backfill.Mark, r backfill.Requ
 			c.Rows = c.Rows[1:]
 		}
 	case "loose": // as a collation does that ignores letter case
-		if r.Referring != nil && len(c.Rows) > 0 && slices.Contains(r.Referring.Values, "A") {
+		if r.Referring != nil && len(c.Rows) > 0 && slices.Contains(r.Referring.Texts(0), "A") {
 			c.Rows = append(c.Rows, c.Rows[len(c.Rows)-1])
 		}
 	case "unrelated":

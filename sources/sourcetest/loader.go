@@ -177,7 +177,7 @@ func (l *loader) open(ctx context.Context, d *load) {
 	}
 	request := backfill.Request{Table: d.table, Range: backfill.Range{After: d.after}, Limit: l.limit}
 	if d.column != "" {
-		request.Referring = &backfill.Referring{Column: d.column, Values: l.referred(d)}
+		request.Referring = backfill.ByColumn(d.column, l.referred(d)...)
 		d.touched = make(map[cdc.RowKey]bool)
 	}
 	d.window, d.request = l.recorder.Open(d.table), request

@@ -17,7 +17,7 @@ import (
 func testReadReferring(t *testing.T, h Harness) {
 	const columns = " (id INT PRIMARY KEY, item INT, code VARCHAR(20), price DECIMAL(10,2), qty INT)"
 	r := newRig(t, h, "CREATE TABLE pick"+columns, "CREATE TABLE bare"+columns)
-	r.exec("CREATE INDEX by_code ON pick (code)", "CREATE INDEX by_item ON pick (item)")
+	r.exec("CREATE INDEX by_code ON pick (code)", "CREATE INDEX by_item ON pick (item)", "CREATE INDEX by_both ON pick (code, item)")
 	s := r.source("pick: item code price qty", "bare: item code price qty")
 	tail(t, s, "").started()
 	for _, table := range []string{"pick", "bare"} {
@@ -35,9 +35,42 @@ func testReadReferring(t *testing.T, h Harness) {
 			{"price", []string{"1.5"}, "1 4"},
 			{"id", []string{"3"}, "3"},
 		} {
-			request := backfill.Request{Table: r.name(table), Limit: 2, Referring: &backfill.Referring{Column: c.column, Values: c.values}}
+			request := backfill.Request{Table: r.name(table), Limit: 2, Referring: backfill.ByColumn(c.column, c.values...)}
 			if got := readAll(t, s, request); got != c.want {
 				t.Errorf("%s, %s in %q: got rows %s, want %s", table, c.column, c.values, got, c.want)
+			}
+		}
+		readBySeveral(t, s, r.name(table))
+	}
+}
+
+// readBySeveral reads rows by several columns. Rows that have each of the values, but
+// not together, may come as well.
+func readBySeveral(t *testing.T, s Source, table cdc.TableName) {
+	t.Helper()
+	for _, c := range []struct {
+		columns     []string
+		values      [][]string
+		least, most string
+	}{
+		{[]string{"item", "code"}, [][]string{{"7", "a"}}, "1 5", "1 5"},
+		{[]string{"code", "item"}, [][]string{{"A", "7"}, {"it's", "8"}}, "2 4", "2 4"},
+		{[]string{"item", "code"}, [][]string{{"7", "A"}, {"8", "a"}}, "2", "1 2 5"},
+		{[]string{"price", "item"}, [][]string{{"1.5", "8"}, {"1.5", "99999999999999999999"}}, "4", "4"},
+		{[]string{"code", "item", "price"}, [][]string{{"a", "7", "3.0"}}, "5", "5"},
+		{[]string{"qty", "price"}, [][]string{{"1", "2"}}, "2", "2"},
+		{[]string{"item", "code"}, [][]string{{"8", "a"}, {"x", "A"}}, "", ""},
+	} {
+		request := backfill.Request{Table: table, Limit: 2, Referring: &backfill.Referring{Columns: c.columns, Values: c.values}}
+		got := strings.Fields(readAll(t, s, request))
+		for _, id := range strings.Fields(c.least) {
+			if !slices.Contains(got, id) {
+				t.Errorf("%s, %q in %q: got rows %q, want %s", table, c.columns, c.values, got, c.least)
+			}
+		}
+		for i, id := range got {
+			if !slices.Contains(strings.Fields(c.most), id) || slices.Contains(got[:i], id) {
+				t.Errorf("%s, %q in %q: got rows %q, want at most %s, each once", table, c.columns, c.values, got, c.most)
 			}
 		}
 	}
@@ -111,7 +144,7 @@ func (l *loader) compareReferring(d *load, placed map[cdc.RowKey]string, upto ba
 	for key, row := range l.stream.rows[d.table] {
 		within := (d.after == nil || compareKeys(key, d.after) > 0) && (all || compareKeys(key, upto) <= 0)
 		_, was := placed[key]
-		if within && (was || !d.touched[key]) && slices.Contains(d.request.Referring.Values, valueOf(row, d.column)) {
+		if within && (was || !d.touched[key]) && slices.Contains(d.request.Referring.Texts(0), valueOf(row, d.column)) {
 			want[key] = row
 		}
 	}
