@@ -1,4 +1,4 @@
--- on: postgres
+-- on: postgres, mariadb
 -- Bins stand in racks, racks at sites. A bin or a whole rack is moved, becomes a place
 -- for scrap, or another site gets its name, and no row of the stock is touched.
 

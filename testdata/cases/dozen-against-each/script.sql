@@ -1,4 +1,4 @@
--- on: postgres
+-- on: postgres, mariadb
 -- Articles are received by the dozen and sold by the piece. The shop sells pieces, so
 -- moves are counted in these, each rounded once.
 

@@ -1,4 +1,4 @@
--- on: postgres
+-- on: postgres, mariadb
 -- An order's state stands in its header. Lines are not touched when it is cancelled.
 
 --> BRK-1 at DC1: committed 4

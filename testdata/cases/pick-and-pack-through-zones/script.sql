@@ -1,4 +1,4 @@
--- on: postgres
+-- on: postgres, mariadb
 -- Stock is picked into packing, packed into output and shipped: three moves, of which the
 -- first is assigned at once and the others when what they need has come. What can be sold
 -- falls once, when the pick is assigned.

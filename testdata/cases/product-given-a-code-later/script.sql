@@ -1,4 +1,4 @@
--- on: postgres
+-- on: postgres, mariadb
 -- Odoo and Tryton insert an article without a code and give it one when its form is
 -- saved, in the same transaction; importers write rows before what they refer to.
 

@@ -1,4 +1,4 @@
--- on: postgres
+-- on: postgres, mariadb
 -- PrestaShop keeps a row for the product beside those of its variants, with their sum. It
 -- counts only if there are no variants.
 

@@ -1,4 +1,4 @@
--- on: postgres
+-- on: postgres, mariadb
 -- store: postgres
 -- The number of an article stands in one row and that of its brand in another. When
 -- they are changed, the rows of the stock are not.

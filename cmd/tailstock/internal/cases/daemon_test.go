@@ -98,6 +98,9 @@ func startDaemon(t *testing.T, name, store string, sources []*source) *daemon {
 	d.levels = newTap(t, namespace)
 
 	text := newConfigText()
+	if len(sources) > 1 {
+		addTopLevel(t, text, filepath.Join(filepath.Dir(sources[0].dir), "tailstock.yaml"))
+	}
 	text.add("", "", fmt.Sprintf(`namespace: %s
 nats: {url: %q, confirm_delay: 0s}
 log: {max_bytes: 16MiB}
@@ -126,6 +129,18 @@ sources:
 		}
 	})
 	return d
+}
+
+// addTopLevel adds what a case with several sources says beside these, if it does.
+func addTopLevel(t *testing.T, text *configText, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if len(b) > 0 {
+		text.add(path, "", string(b))
+	}
 }
 
 // run runs the daemon until stop is called.

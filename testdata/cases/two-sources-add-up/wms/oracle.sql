@@ -1,0 +1,1 @@
+select sku, site as location, qty as on_hand from stock
