@@ -25,8 +25,8 @@ func TestRandomWorkload(t *testing.T) {
 	}
 }
 
-// randomServers are those in whose sources lookups work.
-var randomServers = []string{serverPostgres}
+// randomServers are one of each kind of source.
+var randomServers = []string{serverPostgres, serverMariaDB}
 
 func workAtRandom(t *testing.T, server string) {
 	t.Helper()
