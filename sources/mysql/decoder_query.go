@@ -134,12 +134,7 @@ func (d *decoder) statementRows(word string, h *eventHeader) error {
 func (d *decoder) define(s *statement) error {
 	if s.versioned {
 		if name, ok := d.binder.want(s.tables[0]); ok {
-			return &cdc.GapError{
-				Reason: cdc.GapSkipped,
-				Detail: fmt.Sprintf("table %s became system-versioned in transaction %s at %s: from there on the log has the rows of its history, "+
-					"too, and does not tell them apart", name, d.group.name(), d.group.start),
-				Fix: "ALTER TABLE " + quoteTable(name) + " DROP SYSTEM VERSIONING; " + reloadFix,
-			}
+			return d.versioned(name)
 		}
 	}
 	switch s.verb {
@@ -198,6 +193,16 @@ func (d *decoder) altered(name cdc.TableName) error {
 	}
 	d.token.schema = digests(d.binder.catalog)
 	return nil
+}
+
+// versioned is the error of a table whose history the log has along with it.
+func (d *decoder) versioned(name cdc.TableName) error {
+	return &cdc.GapError{
+		Reason: cdc.GapSkipped,
+		Detail: fmt.Sprintf("table %s became system-versioned in transaction %s at %s: from there on the log has the rows of its history, "+
+			"too, and does not tell them apart", name, d.group.name(), d.group.start),
+		Fix: "ALTER TABLE " + quoteTable(name) + " DROP SYSTEM VERSIONING; " + reloadFix,
+	}
 }
 
 // rewritten looks at what a statement did to rows of a table without logging any: a
