@@ -140,15 +140,12 @@ func (w *randomWorld) message(rt *rapid.T, log *storeLog) connector.LogMessage {
 	}
 }
 
-// pass lets time pass, at times while the store is closed or before something is
-// applied, and then has the store notice.
+// pass lets time pass, and then has the store notice, at times when something else was
+// applied first.
 func (w *randomWorld) pass(rt *rapid.T) {
 	w.clock.pass(time.Duration(rapid.IntRange(1, 4).Draw(rt, "seconds")) * time.Second)
 	w.model.now = w.clock.moment()
-	if rapid.IntRange(0, 3).Draw(rt, "closed") == 0 {
-		w.restart(rt)
-	}
-	if rapid.Bool().Draw(rt, "late") {
+	if rapid.IntRange(0, 3).Draw(rt, "late") == 0 {
 		w.apply(rt)
 	}
 	for _, log := range w.logs {
