@@ -23,6 +23,9 @@ type Error struct {
 // names none.
 func (e *Error) Error() string {
 	where := e.File
+	if e.Place.File != "" {
+		where = ""
+	}
 	if e.Place != (Place{}) {
 		where += ":" + e.Place.String()
 	}

@@ -52,14 +52,20 @@ func (v *Value) absent() bool { return v.Text == "" && v.Place == Place{} }
 
 // Place is a line and column in a file, both counted from 1. The zero Place is unknown.
 type Place struct {
+	// File names the file, if it is another than that of the whole.
+	File   string
 	Line   int
 	Column int
 }
 
-// String returns "line:column", or "" for an unknown place.
+// String returns "line:column" behind the file if it has one, or "" for an unknown place.
 func (p Place) String() string {
 	if p == (Place{}) {
 		return ""
 	}
-	return fmt.Sprintf("%d:%d", p.Line, p.Column)
+	at := fmt.Sprintf("%d:%d", p.Line, p.Column)
+	if p.File != "" {
+		at = p.File + ":" + at
+	}
+	return at
 }

@@ -37,7 +37,7 @@ var graph = []struct {
 	{"sinks/...", []string{"connector", "connector/cdc", "connector/inventory"}},
 
 	// The configuration holds the Config of each adapter.
-	{"internal/config", []string{"connector", "connector/cdc", "connector/inventory", "connector/mapping", "connector/natslog", "sources/postgres", "sources/mysql", "sinks/stockstore", "sinks/cache", "internal/spelling"}},
+	{"internal/config", []string{"connector", "connector/cdc", "connector/inventory", "connector/mapping", "connector/natslog", "sources/postgres", "sources/mysql", "sinks/stockstore", "sinks/cache", "internal/spelling", "configs"}},
 	{"internal/privateserver", nil},
 	{"internal/testenv", []string{"internal/privateserver"}},
 	{"internal/bench", []string{"internal/privateserver"}},

@@ -70,7 +70,10 @@ type Source struct {
 	OnGap OnGap
 	// Verify says when stores are compared with the source.
 	Verify Verify
-	// Mappings holds that of each table, at least one, in the order of the file.
+	// Preset is the preset that the mappings came from, nil if there is none.
+	Preset *PresetUse
+	// Mappings holds that of each table, at least one: those of the preset, then
+	// the others in the order of the file.
 	Mappings []*mapping.Mapping
 }
 
@@ -133,7 +136,7 @@ func Parse(name string, text []byte, lookup Lookup) (*Config, error) {
 	if lookup == nil {
 		lookup = func(string) (string, bool) { return "", false }
 	}
-	root, errs := readTree(name, text)
+	root, errs := readTree(name, "", text)
 	if root == nil {
 		return nil, errs
 	}
@@ -149,7 +152,7 @@ func Parse(name string, text []byte, lookup Lookup) (*Config, error) {
 		d.finish(c)
 	}
 	if len(d.errs) > 0 {
-		d.errs.sort()
+		d.errs.sort(name)
 		return nil, d.errs
 	}
 	return c, nil

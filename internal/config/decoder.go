@@ -39,8 +39,12 @@ func newDecoder(file string, lookup Lookup) *decoder {
 // report records what is wrong with the value at path.
 func (d *decoder) report(at place, path, format string, args ...any) {
 	d.fail(path)
+	file := d.file
+	if at.File != "" {
+		file = at.File
+	}
 	d.errs = append(d.errs, &Error{
-		File: d.file, Line: at.Line, Column: at.Column, Path: printable(path), Reason: printable(fmt.Sprintf(format, args...)),
+		File: file, Line: at.Line, Column: at.Column, Path: printable(path), Reason: printable(fmt.Sprintf(format, args...)),
 	})
 }
 

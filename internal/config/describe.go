@@ -15,7 +15,13 @@ type Key struct {
 
 // Keys returns every key that a file may have, each section before what is in it.
 func Keys() []Key {
-	return newDecoder("", nil).shape(new(Config)).describe(nil, "")
+	keys := newDecoder("", nil).shape(new(Config)).describe(nil, "")
+	for i := range keys {
+		if keys[i].Path == "sources.<source>.preset" {
+			keys[i].Choices = presetNames()
+		}
+	}
+	return keys
 }
 
 func (o *object) describe(keys []Key, path string) []Key {

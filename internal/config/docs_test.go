@@ -125,7 +125,7 @@ type schema = map[string]any
 
 // object makes the schema of what stands directly below a path, "" or with a dot at its end.
 func object(keys []config.Key, below string) schema {
-	for _, name := range []string{"<source>", "<table>", "<lookup>", "<map>", "<text>", "<constant>", "<brand>"} {
+	for _, name := range []string{"<source>", "<table>", "<lookup>", "<map>", "<text>", "<constant>", "<brand>", "<variable>"} {
 		for _, k := range keys {
 			if k.Path == below+name {
 				s := valueSchema(keys, k)
@@ -169,6 +169,8 @@ func valueSchema(keys []config.Key, k config.Key) schema {
 		return schema{"type": []string{"string", "array"}, "minItems": 1, "items": schema{"type": "string"}}
 	case k.Value == "a whole number":
 		return schema{"type": []string{"integer", "string"}}
+	case k.Value == "a number, true, false, a text or a list of such":
+		return schema{"type": []string{"string", "number", "boolean", "array"}}
 	case strings.HasPrefix(k.Value, "a size"):
 		return schema{"type": []string{"integer", "string"}}
 	}

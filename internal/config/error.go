@@ -43,7 +43,8 @@ func (e *Error) Error() string {
 	return b.String() + e.Reason
 }
 
-// Errors is everything that is wrong with a file, in the order of its lines.
+// Errors is everything that is wrong with a file, in the order of its lines. What
+// is wrong with a preset that it uses stands behind, and names the preset's file.
 type Errors []*Error
 
 // Error returns one line for each error.
@@ -64,10 +65,16 @@ func (e Errors) Unwrap() []error {
 	return out
 }
 
-// sort puts e into the order of the file.
-func (e Errors) sort() {
+// sort puts e into the order of the file, and what is in files of presets behind it.
+func (e Errors) sort(file string) {
+	foreign := func(e *Error) string {
+		if e.File == file {
+			return ""
+		}
+		return e.File
+	}
 	slices.SortStableFunc(e, func(a, b *Error) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(foreign(a), foreign(b)), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"tailstock/configs"
 	"tailstock/internal/config"
 )
 
@@ -20,8 +21,16 @@ const damages = 2_000
 // placesWithin fails the test for an error that points to nowhere in text.
 func placesWithin(t *testing.T, list config.Errors, text []byte) {
 	t.Helper()
-	lines := strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n")
+	own := strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n")
 	for _, e := range list {
+		lines := own
+		if preset, ok := strings.CutPrefix(e.File, "configs/"); ok {
+			text, err := configs.Presets.ReadFile(preset)
+			if err != nil {
+				t.Errorf("there is no such file: %v", e)
+			}
+			lines = strings.Split(string(text), "\n")
+		}
 		if e.Line < 1 || e.Line > len(lines) || e.Column < 1 || e.Column > utf8.RuneCountInString(lines[e.Line-1])+1 {
 			t.Errorf("the place of this error is not in the file: %v", e)
 		}

@@ -171,7 +171,7 @@ func (d *decoder) source(s *Source, c *Config) shape {
 	v := new(mapping.Vocabulary)
 	// Tables are compiled when all of the source was read: what they name may stand behind them.
 	var compile []func()
-	return &object{
+	return &presetSource{s, &object{
 		end: func(d *decoder, path string, _ place) {
 			if d.checkVocabulary(v, path) {
 				for _, f := range compile {
@@ -186,12 +186,14 @@ func (d *decoder) source(s *Source, c *Config) shape {
 			{"on_reject", "What a row does that cannot be mapped: keep puts it into the rejects stream and goes on, stop halts the source. Defaults to keep.", choice(&s.OnReject, string(OnRejectKeep), string(OnRejectStop))},
 			{"on_gap", "What a source does whose changes were lost, as with its slot: reload loads all tables anew beside the old numbers, halt waits for an operator. Defaults to reload.", choice(&s.OnGap, string(OnGapReload), string(OnGapHalt))},
 			{"verify", "Has the daemon compare stores with the source by itself, and count what differs.", verify(&s.Verify)},
-			{"tables", "The tables to capture, by name with schema; MySQL calls that the database. Required.", d.tables(s, v, func(f func()) { compile = append(compile, f) })},
+			{"preset", "The mapping of a known ERP, with its version, as in odoo@17; docs/presets.md lists them. What stands under tables, lookups, maps, constants, partno and location adds to it, and replaces what has the same name.", &presetKey{what: "a preset with its version"}},
+			{"variables", "What the preset is told of the installation, by the names of its variables.", presetVariables()},
+			{"tables", "The tables to capture, by name with schema; MySQL calls that the database. Required, unless there is a preset.", d.tables(s, v, func(f func()) { compile = append(compile, f) })},
 		}, d.vocabulary(v)),
 		refused: map[string]string{
 			"mariadb": "a MariaDB server stands under mysql: they are followed alike",
 		},
-	}
+	}}
 }
 
 func postgresSection(s *Source) shape {

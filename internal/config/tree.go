@@ -52,23 +52,25 @@ type pair struct {
 
 // reader makes nodes of what the YAML parser found.
 type reader struct {
-	file    string
+	file string
+	// origin is the file that places name: "" for the configuration itself.
+	origin  string
 	lines   [][]rune
 	anchors map[string]*node
 	errs    Errors
 }
 
 // readTree reads the only document of text. Without a node the file is no YAML
-// and errs says where.
-func readTree(file string, text []byte) (*node, Errors) {
-	r := &reader{file: file, anchors: make(map[string]*node)}
+// and errs says where. Places name origin as their file.
+func readTree(file, origin string, text []byte) (*node, Errors) {
+	r := &reader{file: file, origin: origin, anchors: make(map[string]*node)}
 	plain, ok := r.readable(text)
 	if !ok {
 		return nil, r.errs
 	}
 	tokens := lexer.Tokenize(plain)
 	if r.check(tokens); len(r.errs) > 0 {
-		r.errs.sort()
+		r.errs.sort(file)
 		return nil, r.errs
 	}
 	parsed, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -113,10 +115,10 @@ func unreadable(c rune) bool { return c == utf8.RuneError || c < ' ' && c != '\t
 // clamp returns a place within the file: the parser's may lie behind its end.
 func (r *reader) clamp(t *token.Token) place {
 	if t == nil || t.Position == nil {
-		return start()
+		return place{File: r.origin, Line: 1, Column: 1}
 	}
 	line := min(max(t.Position.Line, 1), len(r.lines))
-	return place{Line: line, Column: min(max(t.Position.Column, 1), len(r.lines[line-1])+1)}
+	return place{File: r.origin, Line: line, Column: min(max(t.Position.Column, 1), len(r.lines[line-1])+1)}
 }
 
 func (r *reader) syntax(err error) {
