@@ -34,8 +34,10 @@ logging: {level: warn}
 sources:
   erp:
     %s
-        contributes: [{sku: sku, location: location, on_hand: on_hand, committed: reserved}]
 `
+
+// inventoryRule is the mapping of the table that most measurements change.
+const inventoryRule = ` {contributes: [{sku: sku, location: location, on_hand: on_hand, committed: reserved}]}`
 
 // Roles of a daemon.
 const (

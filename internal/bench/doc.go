@@ -23,6 +23,8 @@
 // the start of the process to the moment when everything has arrived.
 //
 //	log10, log1  to the log alone, 10 rows and 1 row per transaction: decoded, mapped, appended, acknowledged
+//	odoo         10 rows of Odoo's quants per transaction to the log alone, through the Odoo preset, beside a mapping
+//	             of plain columns of the same rows
 //	whole10      to log, PostgreSQL store, levels stream and Redis
 //	largelog     the same with a larger backlog, for memory
 //	largetx      the same with one large transaction, for memory

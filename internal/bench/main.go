@@ -110,6 +110,7 @@ func (b *bench) measurements() ([]measurement, error) {
 	all := []measurement{
 		draining("log10", drain{rows: b.rows, changes: b.changes, per: 10, logOnly: true, goal: 1}),
 		draining("log1", drain{rows: b.rows, changes: b.changes / 3, per: 1, logOnly: true, goal: 1.5}),
+		{"odoo", b.odoo},
 		draining("whole10", drain{rows: b.rows, changes: b.changes, per: 10}),
 		{"latency", b.latency},
 		{"loadsmall", b.loadSmall},

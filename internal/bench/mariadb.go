@@ -55,7 +55,7 @@ func (b *bench) mariadb(take func(ctx context.Context) error) func(ctx context.C
 			db: db, pid: server.PID, fresh: m.fresh, reference: m.bare, tool: "a bare BinlogSyncer",
 			section: fmt.Sprintf(`mysql: {dsn: %q, server_id: 7201}
     tables:
-      erp.inventory:`, server.DSN("")),
+      erp.inventory:`, server.DSN("")) + inventoryRule,
 			changeAll: `update erp.inventory set on_hand = on_hand + 1, updated_at = now(6)`,
 			change:    `update erp.inventory set on_hand = on_hand + 1, updated_at = now(6) where id = ?`,
 			changes:   `call erp.change_rows(%d, %d, %d)`,

@@ -52,7 +52,7 @@ func (b *bench) postgres(ctx context.Context) (err error) {
 		db: db, pid: b.erp.PID, fresh: b.freshPostgres, reference: b.recvlogical, tool: "pg_recvlogical",
 		section: fmt.Sprintf(`postgres: {dsn: %q, slot: tailstock_erp, publication: tailstock_erp}
     tables:
-      public.inventory:`, b.erp.DSN("erp")),
+      public.inventory:`, b.erp.DSN("erp")) + inventoryRule,
 		changeAll: `update inventory set on_hand = on_hand + 1, updated_at = clock_timestamp()`,
 		change:    `update inventory set on_hand = on_hand + 1, updated_at = clock_timestamp() where id = $1`,
 		changes:   `call change(%d, %d, %d)`,

@@ -11,7 +11,7 @@ import (
 type source struct {
 	db  *sql.DB
 	pid func() int
-	// section is its part of the configuration, the names of the tables included.
+	// section is its part of the configuration, the mapping included.
 	section string
 	// fresh makes the database anew, with a table of so many rows.
 	fresh func(ctx context.Context, rows int) error
