@@ -66,9 +66,10 @@ type PresetUse struct {
 
 // PresetValue is the value of a variable as files spell it.
 type PresetValue struct {
-	Name, Value string
+	Name  string `json:"name"`
+	Value string `json:"value"`
 	// Given says that it is not the default.
-	Given bool
+	Given bool `json:"given,omitempty"`
 }
 
 // String returns the preset as files name it, "odoo@17".

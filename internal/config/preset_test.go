@@ -28,6 +28,9 @@ func needed(p *config.Preset) []config.PresetValue {
 // using is a file whose source uses a preset, with lines below it.
 func using(p *config.Preset, version string, set []config.PresetValue) string {
 	section := `postgres: {dsn: "host=erp"}`
+	if p.Databases[0] == "mysql" {
+		section = `mysql: {dsn: "root@tcp(erp)/", server_id: 7}`
+	}
 	text := "nats: {embedded: {dir: nats}}\nsources:\n  erp:\n    " + section + "\n    preset: " + p.Name + "@" + version + "\n"
 	if len(set) > 0 {
 		text += "    variables:\n"

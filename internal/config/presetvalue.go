@@ -34,6 +34,17 @@ func (v *PresetVariable) What() string {
 	return valueTypes[v.Type].what
 }
 
+// Absent says what v is where it is not given.
+func (v *PresetVariable) Absent() string {
+	switch {
+	case v.Required:
+		return "required"
+	case v.byDefault != nil:
+		return "default " + v.Default
+	}
+	return "optional"
+}
+
 // literal returns n as it stands in an expression, or what is wrong with it. A
 // single value is a list of one where a list is wanted.
 func (v *PresetVariable) literal(n *node) (text, wrong string) {
@@ -180,7 +191,9 @@ func (f *filling) node(n *node) *node {
 				}
 				continue
 			}
-			if filled := f.node(p.value); filled != nil {
+			// A text of which nothing is left is as if the key were not there.
+			filled := f.node(p.value)
+			if filled != nil && (filled.kind != kindScalar || filled.text != "" || p.value.text == "") {
 				out.pairs = append(out.pairs, pair{f.text(p.key, 0), p.place, filled})
 			}
 		}

@@ -1,4 +1,4 @@
--- on: postgres
+-- on: mariadb
 -- Dolibarr: receipt, order, shipment, correction, a warehouse that closes, and a renamed article.
 
 --> PINK-DRESS at WH1: on_hand 10

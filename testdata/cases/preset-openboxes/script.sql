@@ -1,4 +1,4 @@
--- on: postgres
+-- on: mariadb
 -- OpenBoxes: receipt, pick, shipment, a count that sets quantities, a lot on hold, and renames.
 
 --> 10001 at BOS: on_hand 100

@@ -1,4 +1,4 @@
--- on: postgres
+-- on: mariadb
 -- PrestaShop: delivery, order, shipment, a count, combinations that come and go, and renames.
 
 --> SHIRT-S at SHOP: on_hand 4

@@ -82,6 +82,7 @@ func (a *app) check(ctx context.Context, cfg *config.Config) (*checkReport, erro
 		if err != nil {
 			return nil, err
 		}
+		report.add("source "+s.Name, checkPreset(s))
 		report.add("source "+s.Name, source.Check(ctx))
 		report.add("source "+s.Name, checkMappings(ctx, s, source))
 		if err := source.Close(); err != nil {

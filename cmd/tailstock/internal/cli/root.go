@@ -29,7 +29,7 @@ func (a *app) root() *cobra.Command {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	cmd.AddCommand(
 		a.runCommand(), a.checkCommand(), a.statusCommand(), a.mapCommand(), a.explainCommand(), a.tailCommand(), a.verifyCommand(), a.backfillCommand(),
-		a.levelsCommand(), a.cacheCommand(), a.storeCommand(),
+		a.levelsCommand(), a.cacheCommand(), a.storeCommand(), a.presetCommand(),
 		a.demoCommand(), a.versionCommand(), a.completionCommand(),
 	)
 	return cmd
