@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
 )
 
 // presetSource is the shape of a source: what its preset says is put beside what
@@ -248,4 +247,3 @@ func (p *Preset) typed(v PresetValue) *node {
 	}
 	return out
 }
-
