@@ -1,15 +1,20 @@
 package config_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
+	"tailstock/configs"
+	"tailstock/connector/cdc"
+	"tailstock/connector/mapping"
 	"tailstock/internal/config"
 )
 
@@ -56,7 +61,7 @@ func TestPresetsShowWhatTheyMean(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(short.Sources[0].Preset.Variables, use.Variables); diff != "" {
+			if diff := gocmp.Diff(short.Sources[0].Preset.Variables, use.Variables); diff != "" {
 				t.Errorf("%s: variables (-config +shown):\n%s", use, diff)
 			}
 			plain, _, _ := strings.Cut(using(&p, version, nil), "    preset:")
@@ -105,7 +110,7 @@ func TestPresetsAreDocumented(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if diff := cmp.Diff(table.String(), text[begin:max(begin, end)]); diff != "" && !*update {
+		if diff := gocmp.Diff(table.String(), text[begin:max(begin, end)]); diff != "" && !*update {
 			t.Errorf("variables of %s in %s (-want +got):\n%s", p.Name, presetPage, diff)
 		}
 	}
@@ -142,7 +147,7 @@ sources:
       own.extra: {contributes: [{sku: "product[product_id].default_code", location: "'X'", on_hand: n}]}
 `
 	s := &parse(t, beside).Sources[0]
-	if diff := cmp.Diff([]string{"lookup warehouse", "table public.stock_move"}, s.Preset.Overrides); diff != "" {
+	if diff := gocmp.Diff([]string{"lookup warehouse", "table public.stock_move"}, s.Preset.Overrides); diff != "" {
 		t.Errorf("replaced (-want +got):\n%s", diff)
 	}
 	var got []string
@@ -155,7 +160,7 @@ sources:
 		"public.stock_quant location public.stock_location", "public.stock_quant product public.product_product", "public.stock_quant warehouse own.warehouse",
 		"public.stock_move shelf own.shelf", "own.extra product public.product_product",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("lookups (-want +got):\n%s", diff)
 	}
 }
@@ -179,6 +184,110 @@ func TestValuesOfPresetsStayValues(t *testing.T) {
 		_, _, err := config.ExpandPreset("prestashop@8", set)
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s=%q: error %v", name, value, err)
+		}
+	}
+}
+
+// presetTables holds the columns of what presets read, the key first, with d for
+// decimal, i for integer, f for float and b for bool; others are text.
+var presetTables = map[string]string{
+	"product_product": "id:i product_tmpl_id:i default_code barcode", "product_template": "id:i type is_storable:b",
+	"stock_location": "id:i usage warehouse_id:i", "stock_warehouse": "id:i code",
+	"stock_quant":  "id:i product_id:i location_id:i owner_id:i company_id:i quantity:d reserved_quantity:d",
+	"stock_move":   "id:i product_id:i location_id:i location_dest_id:i company_id:i state product_qty:d",
+	"tabWarehouse": "name company",
+	"tabBin": "name item_code warehouse actual_qty:d reserved_qty:d reserved_qty_for_production:d reserved_qty_for_sub_contract:d " +
+		"reserved_qty_for_production_plan:d ordered_qty:d indented_qty:d planned_qty:d",
+	"llx_product": "rowid:i ref entity:i fk_product_type:i", "llx_entrepot": "rowid:i ref statut:i", "llx_product_stock": "rowid:i fk_product:i fk_entrepot:i reel:f",
+	"llx_commande": "rowid:i fk_statut:i", "llx_commandedet": "rowid:i fk_commande:i fk_product:i qty:f", "llx_expedition": "rowid:i fk_statut:i",
+	"llx_expeditiondet": "rowid:i fk_expedition:i fk_origin_line:i fk_elementdet:i qty:f",
+	"location":          "id name location_number", "product_availability": "id location_id product_code quantity_on_hand:i quantity_allocated:i quantity_on_hold:i",
+	"m_product": "m_product_id:d value upc sku", "m_locator": "m_locator_id:d m_warehouse_id:d m_locatortype_id:d",
+	"m_locatortype": "m_locatortype_id:d isavailableforreservation", "m_warehouse": "m_warehouse_id:d value",
+	"m_storageonhand":      "m_storageonhand_uu m_product_id:d m_locator_id:d ad_client_id:d ad_org_id:d isactive qtyonhand:d",
+	"m_storagereservation": "m_storagereservation_uu m_product_id:d m_warehouse_id:d ad_client_id:d ad_org_id:d isactive issotrx qty:d",
+	"inventory_item":       "inventory_item_id inventory_item_type_id product_id owner_party_id status_id facility_id quantity_on_hand_total:d available_to_promise_total:d",
+	"ps_product":           "id_product:i reference cache_default_attribute:i", "ps_product_attribute": "id_product_attribute:i reference",
+	"ps_stock_available": "id_stock_available:i id_product:i id_product_attribute:i id_shop:i id_shop_group:i quantity:i reserved_quantity:i",
+}
+
+// bindPreset fits a mapping to the columns of its tables.
+func bindPreset(m *mapping.Mapping) error {
+	var lookups []*mapping.LookupTable
+	for _, l := range m.Lookups() {
+		lookups = append(lookups, &mapping.LookupTable{Def: presetTable(l.Table)})
+	}
+	_, err := m.Bind(presetTable(m.Table()), mapping.NewLookups(lookups...))
+	return err
+}
+
+func presetTable(name cdc.TableName) *cdc.Table {
+	types := map[string]cdc.Type{"d": cdc.TypeDecimal, "i": cdc.TypeInteger, "f": cdc.TypeFloat, "b": cdc.TypeBool, "": cdc.TypeText}
+	table := &cdc.Table{Name: name, Key: []int{0}}
+	for column := range strings.FieldsSeq(presetTables[name.Name]) {
+		c, kind, _ := strings.Cut(column, ":")
+		table.Columns = append(table.Columns, cdc.Column{Name: c, Type: types[kind]})
+	}
+	return table
+}
+
+// What does not fit the tables points into the preset's file.
+func TestErrorsOfTablesPointIntoPresets(t *testing.T) {
+	t.Parallel()
+	s := &parse(t, "nats: {embedded: {dir: nats}}\nsources: {erp: {postgres: {dsn: host=erp}, preset: odoo@17}}\n").Sources[0]
+	for _, m := range s.Mappings {
+		table := presetTable(m.Table())
+		table.Columns[table.Column("location_id")].Name = "place_id"
+		_, err := m.Bind(table, nil)
+		text, readErr := configs.Presets.ReadFile("presets/odoo.yaml")
+		if err == nil || readErr != nil {
+			t.Fatalf("%v, %v", err, readErr)
+		}
+		at := regexp.MustCompile(`^configs/presets/odoo\.yaml:(\d+):\d+: table (\S+): contributes\[0\]\.when: `).FindStringSubmatch(err.Error())
+		if at == nil || at[2] != m.Table().String() {
+			t.Fatalf("error %v", err)
+		}
+		line, _ := strconv.Atoi(at[1])
+		if said := strings.Split(string(text), "\n")[line-1]; !strings.Contains(said, "when:") {
+			t.Errorf("the line of %v is %q", err, said)
+		}
+	}
+}
+
+// Whatever a variable is told, the preset is a mapping that fits the tables.
+func TestEveryValueOfAPresetIsUnderstood(t *testing.T) {
+	t.Parallel()
+	samples := map[string]string{"text": "Ä 'x'", "texts": "a, b", "name": "other", "number": "-7", "numbers": "1, 2", "truth": "true"}
+	for _, p := range config.Presets() {
+		for _, v := range p.Variables {
+			values := slices.Clone(v.Choices)
+			if values == nil {
+				values = []string{cmp.Or(samples[v.Type], v.Default)}
+			}
+			if v.Type == "truth" {
+				values = append(values, "false")
+			}
+			for _, value := range values {
+				set := slices.DeleteFunc(needed(&p), func(n config.PresetValue) bool { return n.Name == v.Name })
+				set = append(set, config.PresetValue{Name: v.Name, Value: value})
+				for _, version := range p.Versions {
+					shown, use, err := config.ExpandPreset(p.Name+"@"+version, set)
+					if err != nil {
+						t.Errorf("%s with %s=%q: %v", p.Name, v.Name, value, err)
+						continue
+					}
+					source, _, _ := strings.Cut(using(&p, version, nil), "    preset:")
+					c := parse(t, source+"    "+strings.ReplaceAll(shown, "\n", "\n    "))
+					if len(c.Sources[0].Mappings) == 0 {
+						t.Errorf("%s with %s=%q maps nothing", use, v.Name, value)
+					}
+					for _, m := range c.Sources[0].Mappings {
+						if err := bindPreset(m); err != nil {
+							t.Errorf("%s with %s=%q: %v", use, v.Name, value, err)
+						}
+					}
+				}
+			}
 		}
 	}
 }
