@@ -200,7 +200,7 @@ var presetTables = map[string]string{
 		"reserved_qty_for_production_plan:d ordered_qty:d indented_qty:d planned_qty:d",
 	"llx_product": "rowid:i ref entity:i fk_product_type:i", "llx_entrepot": "rowid:i ref statut:i", "llx_product_stock": "rowid:i fk_product:i fk_entrepot:i reel:f",
 	"llx_commande": "rowid:i fk_statut:i", "llx_commandedet": "rowid:i fk_commande:i fk_product:i qty:f", "llx_expedition": "rowid:i fk_statut:i",
-	"llx_expeditiondet": "rowid:i fk_expedition:i fk_origin_line:i fk_elementdet:i qty:f",
+	"llx_expeditiondet": "rowid:i fk_expedition:i fk_origin_line:i fk_elementdet:i element_type qty:f",
 	"location":          "id name location_number", "product_availability": "id location_id product_code quantity_on_hand:i quantity_allocated:i quantity_on_hold:i",
 	"m_product": "m_product_id:d value upc sku", "m_locator": "m_locator_id:d m_warehouse_id:d m_locatortype_id:d",
 	"m_locatortype": "m_locatortype_id:d isavailableforreservation", "m_warehouse": "m_warehouse_id:d value",

@@ -36,6 +36,10 @@ update llx_product_stock set reel = 11 where rowid = 1;
 --> PINK-DRESS at WH2: on_hand 2.5
 --> PINK-DRESS at ORDERS: committed 2
 
+-- commit: something else is sent as well, which is of no order
+insert into llx_expeditiondet values (7, 1, 'product', 1, 1, 3), (8, 1, 'commande', 0, 1, 3);
+--> as before
+
 -- commit: the rest is sent, and the order closed
 insert into llx_expedition (rowid, ref, fk_statut) values (2, 'SH-2', 2);
 insert into llx_expeditiondet values (2, 2, 'commande', 1, 1, 2);

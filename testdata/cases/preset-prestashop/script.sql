@@ -47,6 +47,10 @@ update shop_product set cache_default_attribute = 0 where id_product = 1;
 --> BRK-1-L at SHOP: on_hand 7, committed 8
 --> passing SHIRT at SHOP: nothing
 
+-- commit: stock is left over of what was deleted, a product and a combination
+insert into shop_stock_available (id_stock_available, id_product, id_product_attribute, id_shop, id_shop_group, quantity, physical_quantity) values (8, 99, 0, 1, 0, 3, 3), (9, 2, 98, 1, 0, 4, 4);
+--> as before
+
 -- commit: a combination loses its reference, and is called as the product is
 update shop_product_attribute set reference = '' where id_product_attribute = 21;
 --> SHIRT at SHOP: on_hand 15
