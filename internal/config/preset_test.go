@@ -291,3 +291,26 @@ func TestEveryValueOfAPresetIsUnderstood(t *testing.T) {
 		}
 	}
 }
+
+// Each preset keeps the mappings that it has: a table whose mapping changes is
+// loaded anew by everybody who uses it. Change the file with that in mind.
+func TestPresetsKeepTheirMappings(t *testing.T) {
+	t.Parallel()
+	var got strings.Builder
+	for _, p := range config.Presets() {
+		for _, version := range p.Versions {
+			for _, m := range parse(t, using(&p, version, needed(&p))).Sources[0].Mappings {
+				fmt.Fprintf(&got, "%s@%s %s %s\n", p.Name, version, m.Table(), m.ID())
+			}
+		}
+	}
+	const golden = "testdata/presets.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := gocmp.Diff(read(t, golden), got.String()); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", golden, diff)
+	}
+}
