@@ -314,3 +314,28 @@ func TestPresetsKeepTheirMappings(t *testing.T) {
 		t.Errorf("%s (-want +got):\n%s", golden, diff)
 	}
 }
+
+// Whatever a variable is told, it is refused, or the preset reads as a mapping.
+func FuzzPresetValue(f *testing.F) {
+	for _, s := range []string{"", "1", "a'b", `\`, "${schema}", "${value}", "1) or (1", "a, b", "true", "id", "\x00", "\u2028", "null", "- x: y", strings.Repeat("x", 300)} {
+		f.Add(s, uint(0))
+		f.Add(s, uint(17))
+	}
+	presets := config.Presets()
+	f.Fuzz(func(t *testing.T, value string, which uint) {
+		p := &presets[which%uint(len(presets))]
+		v := &p.Variables[which/uint(len(presets))%uint(len(p.Variables))]
+		set := slices.DeleteFunc(needed(p), func(n config.PresetValue) bool { return n.Name == v.Name })
+		shown, _, err := config.ExpandPreset(p.Name+"@"+p.Versions[0], append(set, config.PresetValue{Name: v.Name, Value: value}))
+		if err != nil {
+			return
+		}
+		source, _, _ := strings.Cut(using(p, p.Versions[0], nil), "    preset:")
+		c := parse(t, source+"    "+strings.ReplaceAll(shown, "\n", "\n    "))
+		for _, m := range c.Sources[0].Mappings {
+			if err := bindPreset(m); err != nil && v.Type != "name" && v.Type != "prefix" {
+				t.Errorf("%s with %s=%q: %v", p.Name, v.Name, value, err)
+			}
+		}
+	})
+}
