@@ -207,7 +207,7 @@ var presetTables = map[string]string{
 	"m_storageonhand":      "m_storageonhand_uu m_product_id:d m_locator_id:d ad_client_id:d ad_org_id:d isactive qtyonhand:d",
 	"m_storagereservation": "m_storagereservation_uu m_product_id:d m_warehouse_id:d ad_client_id:d ad_org_id:d isactive issotrx qty:d",
 	"inventory_item":       "inventory_item_id inventory_item_type_id product_id owner_party_id status_id facility_id quantity_on_hand_total:d available_to_promise_total:d",
-	"ps_product":           "id_product:i reference cache_default_attribute:i", "ps_product_attribute": "id_product_attribute:i reference",
+	"ps_product":           "id_product:i reference", "ps_product_attribute": "id_product_attribute:i id_product:i reference",
 	"ps_stock_available": "id_stock_available:i id_product:i id_product_attribute:i id_shop:i id_shop_group:i quantity:i reserved_quantity:i",
 }
 
