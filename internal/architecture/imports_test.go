@@ -24,6 +24,7 @@ var graph = []struct {
 	{"connector/cdc", nil},
 	{"connector/inventory", []string{"connector/cdc"}},
 	{"connector/lookup", []string{"connector/cdc"}},
+	{"connector/survey", []string{"connector/cdc"}},
 	{"connector/mapping", []string{"connector/cdc", "connector/inventory", "connector/lookup", "internal/spelling"}},
 	{"connector/backfill", []string{"connector/cdc"}},
 	{"connector/natslog", []string{"connector", "connector/cdc", "connector/inventory"}},
@@ -33,7 +34,7 @@ var graph = []struct {
 	{"sources/sourcetest", []string{"connector", "connector/cdc", "connector/inventory", "connector/backfill", "internal/testenv", "internal/privateserver"}},
 	{"sinks/sinktest", []string{"connector", "connector/cdc", "connector/inventory", "internal/testenv", "internal/privateserver"}},
 	{"sources/tailing", []string{"connector/cdc"}},
-	{"sources/...", []string{"connector/cdc", "connector/backfill", "sources/tailing", "internal/spelling"}},
+	{"sources/...", []string{"connector/cdc", "connector/backfill", "connector/survey", "sources/tailing", "internal/spelling"}},
 	{"sinks/...", []string{"connector", "connector/cdc", "connector/inventory"}},
 
 	// The configuration holds the Config of each adapter.

@@ -9,6 +9,8 @@ import (
 // foreignKey is a foreign key of a table, its child side.
 type foreignKey struct {
 	name string
+	// columns are the child's, references the parent's, in the same order.
+	columns, references []string
 	// parent has an empty Schema if it is the child's.
 	parent cdc.TableName
 	// onDelete and onUpdate are CASCADE, SET NULL, SET DEFAULT, RESTRICT or NO
@@ -54,8 +56,9 @@ func parseForeignKeys(definition string) []foreignKey {
 
 // parse reads "`a`,`b`) REFERENCES `parent` (`id`,`x`) ON DELETE CASCADE,".
 func (f *foreignKey) parse(s string) bool {
-	rest, ok := cutNames(s)
-	if !ok {
+	var rest string
+	var ok bool
+	if f.columns, rest, ok = cutNames(s); !ok {
 		return false
 	}
 	if rest, ok = strings.CutPrefix(rest, " REFERENCES "); !ok {
@@ -73,21 +76,23 @@ func (f *foreignKey) parse(s string) bool {
 	if rest, ok = strings.CutPrefix(rest, " ("); !ok {
 		return false
 	}
-	if rest, ok = cutNames(rest); !ok {
+	if f.references, rest, ok = cutNames(rest); !ok {
 		return false
 	}
 	f.onDelete, f.onUpdate = action(rest, "ON DELETE "), action(rest, "ON UPDATE ")
 	return true
 }
 
-// cutNames skips a list of names with its closing bracket.
-func cutNames(s string) (rest string, ok bool) {
+// cutNames returns a list of names, and what follows its closing bracket.
+func cutNames(s string) (names []string, rest string, ok bool) {
 	for {
-		if _, s, ok = cutQuotedName(s); !ok {
-			return s, false
+		var name string
+		if name, s, ok = cutQuotedName(s); !ok {
+			return nil, s, false
 		}
+		names = append(names, name)
 		if rest, ok := strings.CutPrefix(s, ")"); ok {
-			return rest, true
+			return names, rest, true
 		}
 		s = strings.TrimLeft(strings.TrimPrefix(s, ","), " ")
 	}
