@@ -39,6 +39,7 @@ var graph = []struct {
 
 	// The configuration holds the Config of each adapter.
 	{"internal/config", []string{"connector", "connector/cdc", "connector/inventory", "connector/mapping", "connector/natslog", "sources/postgres", "sources/mysql", "sinks/stockstore", "sinks/cache", "internal/spelling", "configs"}},
+	{"internal/propose", []string{"connector/cdc", "connector/survey"}},
 	{"internal/privateserver", nil},
 	{"internal/testenv", []string{"internal/privateserver"}},
 	{"internal/bench", []string{"internal/privateserver"}},
