@@ -9,7 +9,7 @@ that it never modifies: it follows their logical replication, keeps what every
 row contributes in a stock store, and publishes stock levels to NATS JetStream
 and a cache.
 
-Begin with "tailstock demo", or write a configuration and run "tailstock check".
+Begin with "tailstock demo", or with "tailstock init" at a database of your own.
 
 Exit codes: 0 fine, 1 failed, 2 usage or configuration, 3 check found problems.`
 
@@ -28,7 +28,7 @@ func (a *app) root() *cobra.Command {
 	cmd.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON: one document, or one line for each thing that is followed")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	cmd.AddCommand(
-		a.runCommand(), a.checkCommand(), a.statusCommand(), a.mapCommand(), a.explainCommand(), a.tailCommand(), a.verifyCommand(), a.backfillCommand(),
+		a.runCommand(), a.initCommand(), a.checkCommand(), a.statusCommand(), a.mapCommand(), a.explainCommand(), a.tailCommand(), a.verifyCommand(), a.backfillCommand(),
 		a.levelsCommand(), a.cacheCommand(), a.storeCommand(), a.presetCommand(),
 		a.demoCommand(), a.versionCommand(), a.completionCommand(),
 	)
