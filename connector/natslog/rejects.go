@@ -207,6 +207,12 @@ func (c *Client) Reject(ctx context.Context, id uint64) (KeptReject, error) {
 	return c.reject(ctx, getRequest{Sequence: id})
 }
 
+// LastReject returns the reject about source, any source if empty, that was kept last.
+// It fails with ErrNoReject if there is none.
+func (c *Client) LastReject(ctx context.Context, source string) (KeptReject, error) {
+	return c.reject(ctx, getRequest{LastFor: c.names.rejectsOf(source)})
+}
+
 // NewestReject returns the reject that is kept of the row of another, under the same
 // mapping. It fails with ErrNoReject if none is.
 func (c *Client) NewestReject(ctx context.Context, source string, of connector.RejectRef) (KeptReject, error) {

@@ -78,6 +78,7 @@ type explainedLevel struct {
 }
 
 type explainedContribution struct {
+	SKU      inventory.SKU        `json:"sku"`
 	Location inventory.LocationID `json:"location"`
 	quantities
 	validity
@@ -101,6 +102,7 @@ type explainedProblem struct {
 	Kind        string    `json:"kind"`
 	Rule        string    `json:"rule"`
 	Reason      string    `json:"reason"`
+	Position    string    `json:"position"`
 	Transaction string    `json:"transaction"`
 	CommittedAt time.Time `json:"committed_at"`
 }
@@ -115,16 +117,19 @@ func explanationOf(e *stockstore.Explanation, ways map[inventory.MappingID][]str
 		})
 	}
 	for i := range e.Contributions {
-		c := &e.Contributions[i]
-		shown := explainedContribution{
-			Location: c.Location, quantities: quantitiesOf(c.Quantities), validity: validityOf(c.Valid), Source: c.Source, Table: c.Table,
-			Row: string(c.Row), Leg: c.Leg, Mapping: c.Mapping, Lookups: ways[c.Mapping], Counts: counts(c) && c.Counts, Feed: string(c.Feed),
-			Position: c.Position.String(), Transaction: c.Transaction, CommittedAt: c.CommittedAt,
-		}
-		if p := c.Problem; p != nil {
-			shown.Problem = &explainedProblem{string(p.Kind), p.Rule, p.Reason, p.Transaction, p.CommittedAt}
-		}
-		out.Contributions = append(out.Contributions, shown)
+		out.Contributions = append(out.Contributions, explainedOf(&e.Contributions[i], ways[e.Contributions[i].Mapping]))
+	}
+	return out
+}
+
+func explainedOf(c *stockstore.ExplainedContribution, ways []string) explainedContribution {
+	out := explainedContribution{
+		SKU: c.SKU, Location: c.Location, quantities: quantitiesOf(c.Quantities), validity: validityOf(c.Valid), Source: c.Source, Table: c.Table,
+		Row: string(c.Row), Leg: c.Leg, Mapping: c.Mapping, Lookups: ways, Counts: counts(c) && c.Counts, Feed: string(c.Feed),
+		Position: c.Position.String(), Transaction: c.Transaction, CommittedAt: c.CommittedAt,
+	}
+	if p := c.Problem; p != nil {
+		out.Problem = &explainedProblem{string(p.Kind), p.Rule, p.Reason, p.Position.String(), p.Transaction, p.CommittedAt}
 	}
 	return out
 }
@@ -198,7 +203,8 @@ func writeContribution(b *strings.Builder, c *stockstore.ExplainedContribution, 
 		fmt.Fprintf(b, " %s", c.Leg)
 	}
 	fmt.Fprintf(b, ": %s%s\n", nonZero(c.Quantities), validityText(c.Valid))
-	fmt.Fprintf(b, "      source %s, transaction %s, committed %s\n", c.Source, c.Transaction, c.CommittedAt.Local().Format(timeFormat))
+	fmt.Fprintf(b, "      source %s, transaction %s, committed %s, position %s\n",
+		c.Source, c.Transaction, c.CommittedAt.Local().Format(timeFormat), c.Position)
 	for _, way := range ways {
 		fmt.Fprintf(b, "      looks up %s\n", way)
 	}
