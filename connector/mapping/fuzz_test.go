@@ -144,6 +144,7 @@ func checkMapped(t *testing.T, p, q *mapping.Program, row cdc.Row) {
 	if diff := cmp.Diff(out, again) + cmp.Diff(problem, sameProblem); diff != "" {
 		t.Fatalf("(-first +second)\n%s", diff)
 	}
+	agrees(t, p.Trace(row), out, problem)
 	switch {
 	case problem != nil && (len(out) > 0 || problem.Rule == "" || problem.Reason == "" || !utf8.ValidString(problem.Reason)):
 		t.Fatalf("problem %+v with %d contributions", problem, len(out))
