@@ -183,6 +183,7 @@ func TestRejects(t *testing.T) {
 	}
 	r.rejects(0, "--all")
 	r.wantLevel("OK", "5") // four of PostgreSQL, one of MariaDB
+	r.says(cli.ExitOK, "explain OK --rows", `row ["dc ü","",`, "its key is too long to be found by", "contributes[0] applies", `sku: sku => "OK"`)
 	r.says(cli.ExitOK, "rejects retry --all", "0 mended")
 
 	r.resolved()
