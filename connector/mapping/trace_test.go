@@ -80,8 +80,10 @@ func agrees(t *testing.T, trace []mapping.TracedRule, out []inventory.Contributi
 				c.SKU = inventory.SKU(p.Value)
 			case "location":
 				c.Location = inventory.LocationID(p.Value)
-			case "on_hand":
-				c.Quantities[inventory.OnHand], _ = inventory.ParseQuantity(p.Value)
+			default:
+				if k, ok := inventory.ParseKind(p.Field); ok {
+					c.Quantities[k], _ = inventory.ParseQuantity(p.Value)
+				}
 			}
 		}
 		if r.Applies {
