@@ -37,14 +37,18 @@ func newRejectsRig(t *testing.T) *rejectsRig {
 	publication := regexp.MustCompile(`publication: (\w+)`).FindStringSubmatch(string(text))[1]
 	r.erpDo(`CREATE TABLE bins (site text, code uuid, at timestamptz, raw bytea, n numeric(12,3), sku varchar(20), qty int, PRIMARY KEY (site, code, at, raw, n))`,
 		`CREATE TABLE product (id int PRIMARY KEY, code text)`, `INSERT INTO product VALUES (1, 'PROD')`,
-		`CREATE TABLE move (id int PRIMARY KEY, product_id int, qty int)`,
+		`CREATE TABLE move (id int PRIMARY KEY, product_id int, qty int, how text DEFAULT 'wait')`,
 		`INSERT INTO bins VALUES ('ready', gen_random_uuid(), now(), '', 0, 'READY', 1)`,
 		`ALTER PUBLICATION `+publication+` ADD TABLE bins, product, move`)
 	r.wmsDo("CREATE TABLE bins (site varchar(20), raw varbinary(16), at datetime(6), n decimal(12,3), sku varchar(20), qty int, PRIMARY KEY (site, raw, at, n))",
 		"INSERT INTO bins VALUES ('ready', '', '2026-11-27 01:02:03', 1, 'READY', 1)")
-	config := strings.Replace(string(text), "    tables:\n", "    lookups: {product: {table: public.product}}\n    tables:\n", 1) +
+	config := strings.Replace(string(text), "    tables:\n", "    lookups:\n      product: {table: public.product}\n      strict: {table: public.product, missing: reject}\n"+
+		"      soft: {table: public.product, missing: default}\n    tables:\n", 1) +
 		"      public.bins:\n        contributes: [{sku: sku, location: \"'L'\", on_hand: qty}]\n" +
-		"      public.move:\n        contributes: [{sku: \"product[product_id].code\", location: \"'L'\", on_hand: qty}]\n" +
+		"      public.move:\n        contributes:\n" +
+		"          - {when: \"how == 'wait'\", sku: \"product[product_id].code\", location: \"'L'\", on_hand: qty}\n" +
+		"          - {leg: strict, when: \"how == 'reject'\", sku: \"strict[product_id].code\", location: \"'L'\", on_hand: qty}\n" +
+		"          - {leg: soft, when: \"how == 'default'\", sku: \"soft[product_id].code ?? 'NONE'\", location: \"'L'\", on_hand: qty}\n" +
 		fmt.Sprintf("  wms:\n    mysql: {dsn: %q, server_id: 7301}\n    tables:\n      %s.bins:\n        contributes: [{sku: sku, location: \"'L'\", on_hand: qty}]\n",
 			r.wms.DSN(""), r.name)
 	if err := os.WriteFile(r.config, []byte(config), 0o600); err != nil {
@@ -274,14 +278,14 @@ func (r *rejectsRig) completed(args ...string) (code int, out, complaints string
 	return code, o.String(), e.String()
 }
 
-// wantLevel waits until a SKU has so much on hand.
+// wantLevel waits until a SKU has so much on hand, or is gone.
 func (r *rejectsRig) wantLevel(sku, want string) {
 	r.t.Helper()
 	var got []string
 	testenv.Eventually(r.t, 30*time.Second, func() bool {
 		got = r.texts(`select cast(on_hand as integer) || '' from stock_level where sku = '` + sku + `'`)
-		return slices.Equal(got, []string{want})
-	}, func() string { return fmt.Sprintf("%s has %v on hand, want %s", sku, got, want) })
+		return strings.Join(got, " ") == want
+	}, func() string { return fmt.Sprintf("%s has %q on hand, want %q", sku, got, want) })
 }
 
 // resolved: a row that the stream mends leaves a reject that needs nobody, one that is
@@ -313,10 +317,11 @@ func (r *rejectsRig) resolved() {
 }
 
 // unresolved: rows that wait are listed by what they wait for, and follow by themselves.
+// Others do without, or are rejected, as their lookups say.
 func (r *rejectsRig) unresolved() {
 	r.t.Helper()
 	r.says(cli.ExitOK, "rejects list --unresolved", "no row waits")
-	r.erpDo(`INSERT INTO move VALUES (1, 9, 1), (2, 9, 2), (3, 8, 4), (4, 1, 1)`)
+	r.erpDo(`INSERT INTO move VALUES (1, 9, 1, 'wait'), (2, 9, 2, 'wait'), (3, 8, 4, 'wait'), (4, 1, 1, 'wait'), (5, 9, 16, 'reject'), (6, 9, 32, 'default')`)
 	var list []struct {
 		Table, Rule, Reason string
 		Rows                int
@@ -334,8 +339,13 @@ func (r *rejectsRig) unresolved() {
 		r.t.Errorf("what waits: %+v", list)
 	}
 	r.says(cli.ExitOK, "rejects list --unresolved --table move --limit 1", "[1] [2]", `has no row "9" yet`)
-	r.rejects(0, "--all")
+	if strict := r.rejects(1, "--all"); strict[0].Reason != `lookup strict: table public.product has no row "9"` || strict[0].Row != "[5]" {
+		r.t.Errorf("rejected: %+v", strict)
+	}
+	r.wantLevel("NONE", "32")
 	r.erpDo(`INSERT INTO product VALUES (9, 'NINE'), (8, 'EIGHT')`)
-	r.wantLevel("NINE", "3")
+	r.wantLevel("NINE", "51")
+	r.wantLevel("NONE", "")
+	r.says(cli.ExitOK, "rejects list", "1 resolved reject left out")
 	r.says(cli.ExitOK, "rejects list --unresolved", "no row waits")
 }
