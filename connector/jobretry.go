@@ -251,6 +251,13 @@ func (j *job) rejects() (out []RetryRow) {
 	return out
 }
 
+// isolateAll finds the keys of the current job that cannot be read.
+func (l *loader) isolateAll() {
+	for _, t := range l.job.tables {
+		l.isolate(t)
+	}
+}
+
 // settle has the rejects removed whose rows the current job, a retry, has set right:
 // what it stated is durable.
 func (l *loader) settle() {

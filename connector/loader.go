@@ -190,13 +190,11 @@ func (l *loader) advance(ctx context.Context, reached cdc.Resume) error {
 		if err := l.place(ctx, reached); err != nil {
 			return err
 		}
-		switch l.job.kind {
-		case JobVerify:
+		if l.job.verify != nil {
 			l.lookBack()
-		case JobRetry:
-			for _, t := range l.job.tables {
-				l.isolate(t)
-			}
+		}
+		if l.job.kind == JobRetry {
+			l.isolateAll()
 		}
 		l.open()
 		if l.job.done() {
@@ -401,10 +399,10 @@ func (l *loader) append(ctx context.Context, t *tableRead, step *backfill.Step, 
 
 // gather picks the events of the rows that are placed.
 func (l *loader) gather(t *tableRead, prepared *chunkResult, placed []backfill.Placed) (*readRows, error) {
-	switch l.job.kind {
-	case JobVerify:
+	if l.job.verify != nil {
 		return l.compared(t, prepared, placed), nil
-	case JobRetry:
+	}
+	if l.job.kind == JobRetry {
 		return l.retried(t, prepared, placed), nil
 	}
 	r := &readRows{load: l.job.load, name: readName, readAt: prepared.chunk.ReadAt}

@@ -276,15 +276,15 @@ func (l *loader) isolate(t *tableRead) {
 
 // leaveOut notes that a key of t cannot be looked for.
 func (l *loader) leaveOut(t *tableRead, key *backfill.Key) {
-	what := "a row that a store has cannot be looked for in the source"
+	log := l.s.c.cfg.Logger.With("table", t.name, "key", []string(*key), "why", t.trouble)
 	if t.retry != nil {
-		what = "a row that could not be mapped cannot be looked for in the source again"
+		log.Warn("a row that could not be mapped cannot be looked for in the source again")
 		t.retry.unreadable(key)
-	} else {
-		t.keys.unreadable++
-		t.keys.readBack--
+		return
 	}
-	l.s.c.cfg.Logger.Warn(what, "table", t.name, "key", []string(*key), "why", t.trouble)
+	log.Warn("a row that a store has cannot be looked for in the source")
+	t.keys.unreadable++
+	t.keys.readBack--
 }
 
 // readKeys has keys of t read.

@@ -31,9 +31,9 @@ func (a *app) followJob(ctx context.Context, job connector.JobStatus) error {
 	if err := a.watchJob(ctx, f); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
+	if !f.job.State.Ended() { // ctx ended: the job goes on without us
 		f.leave(a)
-		return nil // the job goes on without us
+		return nil
 	}
 	return f.outcome()
 }

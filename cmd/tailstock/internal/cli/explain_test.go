@@ -25,7 +25,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func (r *rig) golden(name, got string) {
 	r.t.Helper()
 	for _, scrub := range []struct{ what, with string }{
-		{`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`, "TIME"}, {`\d{15}-\d{12}`, "POSITION"}, {`(transaction"?:? "?)\d+`, "${1}N"},
+		{`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`, "TIME"},
+		{`\d{15}-\d{12}`, "POSITION"},
+		{`(transaction"?:? "?)\d+`, "${1}N"},
 		{`(mapping"?:? "?)[0-9a-f]{16}`, "${1}MAPPING"},
 	} {
 		got = regexp.MustCompile(scrub.what).ReplaceAllString(got, scrub.with)

@@ -176,6 +176,24 @@ func (r *rejectReader) walk(ctx context.Context, after, last uint64, take func(*
 	return after, nil
 }
 
+// each calls take with the rejects that are named, or if none are with those that the
+// filter chooses, up to last.
+func (r *rejectReader) each(ctx context.Context, ids []uint64, last uint64, take func(*statedReject) error) error {
+	if len(ids) > 0 {
+		found, err := r.find(ctx, ids)
+		for i := 0; err == nil && i < len(found); i++ {
+			err = take(&found[i])
+		}
+		return err
+	}
+	var failed error
+	_, err := r.walk(ctx, 0, last, func(k *statedReject) bool {
+		failed = take(k)
+		return failed == nil
+	})
+	return errors.Join(failed, err)
+}
+
 // stated finds how rejects stand.
 func (r *rejectReader) stated(ctx context.Context, page []natslog.KeptReject) ([]statedReject, error) {
 	out := make([]statedReject, len(page))

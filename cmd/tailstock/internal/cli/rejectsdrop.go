@@ -75,23 +75,12 @@ func (a *app) dropRejects(ctx context.Context, r *rejectReader, ids []uint64, o 
 	}
 	// Those that come while somebody thinks about it stay.
 	each := func(take func(*statedReject) error) error {
-		if len(ids) > 0 {
-			found, err := r.find(ctx, ids)
-			for i := 0; err == nil && i < len(found); i++ {
-				if !o.resolved || found[i].State == rejectResolved {
-					err = take(&found[i])
-				}
+		return r.each(ctx, ids, last, func(k *statedReject) error {
+			if o.resolved && k.State != rejectResolved {
+				return nil
 			}
-			return err
-		}
-		var failed error
-		_, err := r.walk(ctx, 0, last, func(k *statedReject) bool {
-			if !o.resolved || k.State == rejectResolved {
-				failed = take(k)
-			}
-			return failed == nil
+			return take(k)
 		})
-		return errors.Join(failed, err)
 	}
 	if !o.yes {
 		if err := a.confirmDrop(each); err != nil {

@@ -23,9 +23,9 @@ mapped still is rejected anew, under a new id. The rejects of the others are rem
 Name the rejects, or choose them; --all is all that are not resolved. What was
 rejected after this command began is left to the next.
 
-With --detach it does not wait for what comes of it, and takes at most 200 of a source.
+Ctrl-C leaves what has begun to itself. With --detach it does not wait for what comes of it, and takes at most 200 of a source.
 
-Exit codes: 0 all are mended, 3 some are not, 1 failed, 2 usage.`
+Exit codes: 0 all are mended, or left to themselves, 3 some are not, 1 failed, 2 usage.`
 
 // rejectsRetryOptions are the flags of rejects retry.
 type rejectsRetryOptions struct {
@@ -45,7 +45,11 @@ func (a *app) rejectsRetryCommand() *cobra.Command {
 			}
 			return a.withRejects(cmd.Context(), o.rejectFilter, func(ctx context.Context, cfg *config.Config, r *rejectReader) error {
 				t := &retrier{a: a, reader: r, cfg: cfg, detach: o.detach, began: time.Now(), waiting: make(map[string][]statedReject)}
-				return t.run(ctx, ids)
+				err := t.run(ctx, ids)
+				if errors.Is(err, errLeft) {
+					return nil
+				}
+				return err
 			})
 		},
 	})
@@ -71,6 +75,9 @@ const (
 	retryPage      = rejectPage
 	retryPageBytes = 64 << 10
 )
+
+// errLeft ends the waiting for a retry that goes on by itself.
+var errLeft = errors.New("the retry goes on by itself")
 
 // retrier tries rejects again, a page of a source at a time.
 type retrier struct {
@@ -137,25 +144,16 @@ func (t *retrier) run(ctx context.Context, ids []uint64) error {
 
 // gather tries what is chosen as soon as a page of it is there, and leaves the rest waiting.
 func (t *retrier) gather(ctx context.Context, ids []uint64) error {
-	if len(ids) > 0 {
-		found, err := t.reader.find(ctx, ids)
-		for i := 0; err == nil && i < len(found); i++ {
-			err = t.add(ctx, &found[i])
-		}
-		return err
-	}
 	last, err := t.reader.newest(ctx)
 	if err != nil {
 		return err
 	}
-	var failed error
-	_, err = t.reader.walk(ctx, 0, last, func(k *statedReject) bool {
-		if k.State != rejectResolved {
-			failed = t.add(ctx, k)
+	return t.reader.each(ctx, ids, last, func(k *statedReject) error {
+		if k.State == rejectResolved && len(ids) == 0 {
+			return nil
 		}
-		return failed == nil
+		return t.add(ctx, k)
 	})
-	return errors.Join(failed, err)
 }
 
 // add has k tried with the next page of its source.
@@ -244,7 +242,7 @@ func (t *retrier) wait(ctx context.Context, job connector.JobStatus) (connector.
 	switch {
 	case ctx.Err() != nil:
 		f.leave(t.a)
-		return f.job, context.Cause(ctx)
+		return f.job, errLeft
 	case errors.Is(err, connector.ErrNoJob):
 		return f.job, nil
 	}
