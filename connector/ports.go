@@ -134,6 +134,9 @@ type Usage struct {
 	Stores int
 }
 
+// Key holds the canonical texts of a row's key values, in key order.
+type Key = backfill.Key
+
 // Reject is a row that could not be mapped, as kept for the operator.
 type Reject struct {
 	Source string
@@ -141,7 +144,7 @@ type Reject struct {
 	Row    cdc.RowKey
 	// Key has the values of the row's key, of which Row may be a shortened text. Nil if
 	// it was kept without.
-	Key         backfill.Key
+	Key         Key
 	Mapping     inventory.MappingID
 	Op          cdc.Op
 	Transaction string

@@ -11,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tailstock/connector"
-	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 )
@@ -22,7 +21,7 @@ type rejectRecord struct {
 	Table  string     `json:"table"`
 	Row    cdc.RowKey `json:"row"`
 	// Key has the values of the row's key, exactly; absent in records of old.
-	Key     backfill.Key        `json:"key,omitempty"`
+	Key     connector.Key        `json:"key,omitempty"`
 	Mapping inventory.MappingID `json:"mapping"`
 	Op      string              `json:"op"`
 	// Transaction, CommittedAt and At name the source commit.

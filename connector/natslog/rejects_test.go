@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tailstock/connector"
-	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 	"tailstock/connector/natslog"
@@ -19,7 +18,7 @@ import (
 func sampleReject() connector.Reject {
 	text := "two"
 	return connector.Reject{
-		Source: "erp", Table: "public.stock", Row: `["a","é"]`, Key: backfill.Key{"a", "é"}, Mapping: "9f2c51d07a3b8e64", Op: cdc.OpUpdate,
+		Source: "erp", Table: "public.stock", Row: `["a","é"]`, Key: connector.Key{"a", "é"}, Mapping: "9f2c51d07a3b8e64", Op: cdc.OpUpdate,
 		Transaction: "771", CommittedAt: time.Date(2026, 11, 23, 8, 0, 0, 123456000, time.UTC), At: "0/30003C0",
 		Position: inventory.Position{Run: 1764000000000, Number: 42},
 		Problem:  inventory.Problem{Kind: inventory.Rejected, Rule: "contributes[0].sku", Reason: "empty"},
@@ -55,7 +54,7 @@ func TestRejects(t *testing.T) {
 	erp, wms := w.begin("erp").run, w.begin("wms").run
 	a := sampleReject()
 	b, c := a, a
-	b.Row, b.Key = "[2]", backfill.Key{"\xff\x00"}
+	b.Row, b.Key = "[2]", connector.Key{"\xff\x00"}
 	c.Source, c.Values, c.Columns, c.Key = "wms", nil, nil, nil
 	for _, r := range []connector.Reject{a, b, a} { // a again, after a crash
 		if err := erp.Reject(t.Context(), r); err != nil {
