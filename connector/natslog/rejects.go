@@ -21,7 +21,7 @@ type rejectRecord struct {
 	Table  string     `json:"table"`
 	Row    cdc.RowKey `json:"row"`
 	// Key has the values of the row's key, exactly; absent in records of old.
-	Key     connector.Key        `json:"key,omitempty"`
+	Key     connector.Key       `json:"key,omitempty"`
 	Mapping inventory.MappingID `json:"mapping"`
 	Op      string              `json:"op"`
 	// Transaction, CommittedAt and At name the source commit.
