@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"strconv"
+	"time"
 
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
@@ -72,6 +73,9 @@ func (r *boundRule) trace(in input) TracedRule {
 		evaluate textFunc
 	}{{fieldSKU, r.source.sku, r.sku}, {fieldLocation, r.source.location, r.location}} {
 		v, f := r.name(in, n.evaluate)
+		if n.field == fieldLocation && f == nil && r.allowed != nil && !r.allowed[v] {
+			f = failed(shown(v) + " is none of the locations that the source lists")
+		}
 		out.Parts = append(out.Parts, r.traced(n.field, n.e, in, v, f))
 	}
 	for k, evaluate := range r.kinds {
@@ -79,6 +83,21 @@ func (r *boundRule) trace(in input) TracedRule {
 			v, f := quantity(in, evaluate)
 			out.Parts = append(out.Parts, r.traced(inventory.Kind(k).String(), r.source.kinds[k], in, v.String(), f))
 		}
+	}
+	for _, m := range []struct {
+		field    string
+		e        *expression
+		evaluate momentFunc
+	}{{fieldValidFrom, r.source.from, r.from}, {fieldValidUntil, r.source.until, r.until}} {
+		if m.evaluate == nil {
+			continue
+		}
+		v, f := m.evaluate(in)
+		text := "always"
+		if !v.IsZero() {
+			text = v.Time().Format(time.RFC3339Nano)
+		}
+		out.Parts = append(out.Parts, r.traced(m.field, m.e, in, text, f))
 	}
 	return out
 }
