@@ -42,7 +42,7 @@ func newRejectsRig(t *testing.T) *rejectsRig {
 		`ALTER PUBLICATION `+publication+` ADD TABLE bins, product, move`)
 	r.wmsDo("CREATE TABLE bins (site varchar(20), raw varbinary(16), at datetime(6), n decimal(12,3), sku varchar(20), qty int, PRIMARY KEY (site, raw, at, n))",
 		"INSERT INTO bins VALUES ('ready', '', '2026-11-27 01:02:03', 1, 'READY', 1)")
-	config := strings.Replace(string(text), "    tables:\n", "    lookups:\n      product: {table: public.product}\n      strict: {table: public.product, missing: reject}\n"+
+	config := "sum: [on_hand]\n" + strings.Replace(string(text), "    tables:\n", "    lookups:\n      product: {table: public.product}\n      strict: {table: public.product, missing: reject}\n"+
 		"      soft: {table: public.product, missing: default}\n    tables:\n", 1) +
 		"      public.bins:\n        contributes: [{sku: sku, location: \"'L'\", on_hand: qty}]\n" +
 		"      public.move:\n        contributes:\n" +
