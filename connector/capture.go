@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
@@ -272,6 +273,7 @@ func (s *captureRun) work(ctx context.Context) error {
 	g.Go(func() error { return s.load.tick(working) })
 	g.Go(func() error { return s.load.estimates(working) })
 	g.Go(func() error { return s.load.keepPlans(working) })
+	g.Go(func() error { return s.load.settleRejects(working) })
 	err := g.Wait()
 	var reject *RejectError
 	if errors.Is(err, errFinished) || errors.As(tailed, &reject) {
@@ -513,6 +515,12 @@ func newReject(source string, t *cdc.Transaction, c *cdc.NetChange, e *inventory
 	r := Reject{
 		Source: source, Table: e.Table, Row: e.Row, Mapping: e.Mapping, Op: e.Op,
 		Transaction: t.ID, CommittedAt: t.CommittedAt, At: t.At, Problem: *e.Problem,
+	}
+	if key := c.Table.Key; len(c.After) == len(c.Table.Columns) {
+		r.Key = make(backfill.Key, len(key))
+		for i, column := range key {
+			r.Key[i] = c.After[column].Text()
+		}
 	}
 	for i, v := range c.After {
 		r.Columns = append(r.Columns, c.Table.Columns[i].Name)

@@ -402,6 +402,10 @@ func (l *scriptLog) Reject(_ context.Context, r connector.Reject) error {
 	return l.failed("reject")
 }
 
+func (l *scriptLog) Settle(context.Context, []connector.RejectRef) error {
+	return l.failed("settle")
+}
+
 func (l *scriptLog) Checkpoint(_ context.Context, tail inventory.Position, r cdc.Resume) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

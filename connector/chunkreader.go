@@ -35,7 +35,9 @@ type chunkResult struct {
 	// in turn, and rejects those with a problem by their place there.
 	stated  encodedEvents
 	rejects map[int]Reject
-	err     error
+	// waits has the places of those that wait for a row of a lookup.
+	waits map[int]bool
+	err   error
 }
 
 // encodedEvents are events as they go into the log, in one text.
@@ -180,6 +182,7 @@ func (r *chunkReader) mapAll(out *chunkResult, rows iter.Seq2[cdc.RowKey, cdc.Ro
 			case e.Problem.Kind == inventory.Unresolved:
 				e.Contributions = nil
 				r.unresolved++
+				out.wait()
 			default:
 				e.Contributions = nil
 				r.reject(out, row, &e)
@@ -195,6 +198,14 @@ func (r *chunkReader) mapAll(out *chunkResult, rows iter.Seq2[cdc.RowKey, cdc.Ro
 		r.eventBytes = len(out.stated.text)/n + 16
 	}
 	return nil
+}
+
+// wait notes that the next event waits for a row of a lookup.
+func (c *chunkResult) wait() {
+	if c.waits == nil {
+		c.waits = make(map[int]bool)
+	}
+	c.waits[c.stated.len()] = true
 }
 
 // reject notes that row could not be mapped.

@@ -56,6 +56,8 @@ type JobSpec struct {
 	// Where selects rows of a backfill by an expression as mapping.ParseCondition
 	// reads it. Empty selects all.
 	Where string `json:"where,omitempty"`
+	// Rejects are those that a retry tries again, at most MaxRetry.
+	Rejects []RetryRow `json:"rejects,omitempty"`
 	VerifySpec
 	JobPace
 }
@@ -113,6 +115,8 @@ type JobStatus struct {
 	Tables   []TableJobStatus `json:"tables"`
 	// Verify is set for a verification.
 	Verify *VerifyStatus `json:"verify,omitempty"`
+	// Retry is set for a retry.
+	Retry *RetryStatus `json:"retry,omitempty"`
 	// Waits says what holds a running job up, empty if nothing does.
 	Waits string `json:"waits,omitempty"`
 }

@@ -42,7 +42,9 @@ type keptJob struct {
 	Where  string       `json:"where,omitempty"`
 	JobPace
 	Verify *VerifyStatus `json:"verify,omitempty"`
-	Tables []keptTable   `json:"tables"`
+	// Rejects are those of a retry, which begins anew with every run.
+	Rejects []RetryRow  `json:"rejects,omitempty"`
+	Tables  []keptTable `json:"tables"`
 }
 
 type keptTable struct {
@@ -78,7 +80,7 @@ func (j *job) kept() keptJob {
 	k := keptJob{
 		ID: j.id, Kind: j.kind, Reason: j.reason, Asked: keptTime(j.asked), Began: keptTime(j.began),
 		Needed: j.needed, Paused: j.paused, Cancelled: j.cancelled, Stores: j.stores,
-		From: j.from, To: j.to, Where: j.where, JobPace: j.pace, Verify: j.verify,
+		From: j.from, To: j.to, Where: j.where, JobPace: j.pace, Verify: j.verify, Rejects: j.rejects(),
 	}
 	if j.started() {
 		k.Load = j.load.String()
@@ -157,6 +159,9 @@ func (k *keptJob) job(mappings []*mapping.Mapping, wanted []inventory.FeedName) 
 			return nil, err
 		}
 	}
+	if k.Kind == JobRetry {
+		return k.retry(j, mappings)
+	}
 	for _, t := range k.Tables {
 		read := k.table(t, mappings, wanted)
 		if read == nil {
@@ -165,6 +170,21 @@ func (k *keptJob) job(mappings []*mapping.Mapping, wanted []inventory.FeedName) 
 		j.planFrom(read, backfill.Cursor{After: t.After, Rows: t.Rows, Done: t.Done})
 		j.tables = append(j.tables, read)
 	}
+	return j, nil
+}
+
+// retry gives j the rows that k names, and returns nil if their tables are not
+// mapped any more.
+func (k *keptJob) retry(j *job, mappings []*mapping.Mapping) (*job, error) {
+	if _, ok := j.retry(k.Rejects, func(table string) *tableRead { return newTableRead(table, mappings) }); !ok {
+		return nil, nil
+	}
+	for _, t := range j.tables {
+		if err := t.retry.findKeys(); err != nil {
+			return nil, err
+		}
+	}
+	j.plan(k.JobPace)
 	return j, nil
 }
 

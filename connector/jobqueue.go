@@ -27,6 +27,8 @@ func (l *loader) newAsked(id string, spec *JobSpec) (*job, error) {
 		return l.newAskedBackfill(id, spec)
 	case JobVerify:
 		return l.newAskedVerify(id, spec)
+	case JobRetry:
+		return l.newAskedRetry(id, spec)
 	}
 	return nil, &JobError{"there is no kind of job " + strconv.Quote(string(spec.Kind))}
 }
@@ -227,11 +229,13 @@ func (l *loader) choose() {
 	urgency := func(j *job) int {
 		switch {
 		case j.cancelled:
-			return 3
+			return 4
 		case j.paused, j.kind == JobLoad && !j.started() && l.anotherStarted(j):
 			return 0
 		case j.needed:
-			return 2
+			return 3
+		case j.kind == JobRetry:
+			return 2 // a few rows, for which somebody waits
 		}
 		return 1
 	}
@@ -403,7 +407,7 @@ func (l *loader) keepPlans(ctx context.Context) error {
 
 // estimate has the sizes of the tables of j estimated, if it reads them whole.
 func (l *loader) estimate(j *job) {
-	if j.from != nil || j.to != nil {
+	if j.from != nil || j.to != nil || j.kind == JobRetry {
 		return
 	}
 	select {

@@ -52,6 +52,9 @@ type loader struct {
 	asks     chan keyAsk
 	answered chan keyAnswer
 	asking   bool
+	// settling has rejects to remove, one job's at a time, and settled tells that they are.
+	settling chan []RejectRef
+	settled  chan struct{}
 	// ended is closed with the run.
 	ended chan struct{}
 
@@ -126,6 +129,7 @@ func newLoader(s *captureRun) *loader {
 		request: make(chan chunkRequest, loadTables), results: make(chan chunkResult, loadTables),
 		plans: make(chan keepPlan, 1), sizes: make(chan []*tableRead, 1), ended: make(chan struct{}),
 		asks: make(chan keyAsk, 1), answered: make(chan keyAnswer, 1),
+		settling: make(chan []RejectRef, 1), settled: make(chan struct{}, 1),
 		arrived: make(map[*backfill.Step]*chunkResult),
 	}
 }
@@ -148,7 +152,7 @@ func (l *loader) step(ctx context.Context, reached cdc.Resume) error {
 	l.wake.Store(0)
 	l.starved.Store(false)
 	l.obey()
-	l.settle()
+	l.noteDurable()
 	if err := l.takeResults(); err != nil {
 		return err
 	}
@@ -189,6 +193,9 @@ func (l *loader) advance(ctx context.Context, reached cdc.Resume) error {
 		if l.job.verify != nil {
 			l.lookBack()
 		}
+		if l.job.kind == JobRetry {
+			l.isolateAll()
+		}
 		l.open()
 		if l.job.done() {
 			return l.end(ctx)
@@ -196,11 +203,24 @@ func (l *loader) advance(ctx context.Context, reached cdc.Resume) error {
 	case jobLeaving:
 		return l.leave(ctx)
 	case jobEnding:
+		l.conclude()
+	}
+	return nil
+}
+
+// conclude forgets the current job once its end is durable.
+func (l *loader) conclude() {
+	if l.job.kind != JobRetry {
 		if l.s.out.acknowledged(l.job.ends) {
 			l.finish()
 		}
+		return
 	}
-	return nil
+	select {
+	case <-l.settled:
+		l.finish()
+	default:
+	}
 }
 
 // start begins the current job, or goes on with it.
@@ -232,8 +252,8 @@ func (l *loader) start(ctx context.Context) error {
 	return nil
 }
 
-// settle notes which markers have become durable, and has that kept.
-func (l *loader) settle() {
+// noteDurable notes which markers have become durable, and has that kept.
+func (l *loader) noteDurable() {
 	n := 0
 	for n < len(l.placed) && l.s.out.acknowledged(l.placed[n].marker) {
 		l.placed[n].table.planner.Durable(l.placed[n].step)
@@ -382,6 +402,9 @@ func (l *loader) gather(t *tableRead, prepared *chunkResult, placed []backfill.P
 	if l.job.verify != nil {
 		return l.compared(t, prepared, placed), nil
 	}
+	if l.job.kind == JobRetry {
+		return l.retried(t, prepared, placed), nil
+	}
 	r := &readRows{load: l.job.load, name: readName, readAt: prepared.chunk.ReadAt}
 	each := len(t.mappings)
 	r.events = make([][]byte, 0, len(placed)*each)
@@ -441,6 +464,10 @@ func (l *loader) open() {
 
 // end ends the current job when everything that was read is durable.
 func (l *loader) end(ctx context.Context) error {
+	if l.job.kind == JobRetry && !l.job.cancelled {
+		l.settle()
+		return nil
+	}
 	body := l.job.ending(l.s.c.cfg.Source)
 	if body == nil {
 		l.finish()

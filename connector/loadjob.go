@@ -77,8 +77,10 @@ type tableRead struct {
 	// mappings are those under which rows are stated.
 	mappings []*mapping.Mapping
 	planner  *backfill.Planner
-	// keys is set for a verification.
+	// keys is set for a verification and for a retry.
 	keys *keyReading
+	// retry is set for a retry.
+	retry *retryRead
 	// notBefore is when reading may be tried again after a failure, which delay was
 	// waited for.
 	notBefore time.Time
@@ -145,6 +147,10 @@ func (j *job) plan(pace JobPace) {
 
 func (j *job) planFrom(t *tableRead, at backfill.Cursor) {
 	t.rows = at.Rows
+	if t.retry != nil {
+		t.retry.begin(t)
+		return
+	}
 	if j.verify != nil {
 		t.keys = new(keyReading)
 	}
@@ -231,7 +237,7 @@ func (j *job) marker(t *tableRead) inventory.ChunkMarker {
 func (j *job) status(source string) JobStatus {
 	s := JobStatus{
 		ID: j.id, Source: source, Kind: j.kind, State: j.state(), Reason: j.reason, Asked: j.asked, Began: j.began,
-		From: j.from, To: j.to, Where: j.where, JobPace: j.pace, Verify: j.verified(),
+		From: j.from, To: j.to, Where: j.where, JobPace: j.pace, Verify: j.verified(), Retry: j.retries(),
 	}
 	if j.started() {
 		s.Load = j.load.String()

@@ -89,6 +89,9 @@ type Run interface {
 	Append(ctx context.Context, e inventory.Envelope) (Ack, error)
 	// Reject stores a row that could not be mapped, and waits until it is durable.
 	Reject(ctx context.Context, r Reject) error
+	// Settle removes kept rejects, and returns when they are gone for good. One that
+	// is not kept any more, or was replaced by a newer one of its row, is passed over.
+	Settle(ctx context.Context, refs []RejectRef) error
 	// Checkpoint keeps r beside the position tail in the state, for when the
 	// source moves on without anything to append. Compare-and-set under the
 	// lease: a capture that lost it fails with ErrLeaseLost.
@@ -131,11 +134,17 @@ type Usage struct {
 	Stores int
 }
 
+// Key holds the canonical texts of a row's key values, in key order.
+type Key = backfill.Key
+
 // Reject is a row that could not be mapped, as kept for the operator.
 type Reject struct {
-	Source      string
-	Table       string
-	Row         cdc.RowKey
+	Source string
+	Table  string
+	Row    cdc.RowKey
+	// Key has the values of the row's key, of which Row may be a shortened text. Nil if
+	// it was kept without.
+	Key         Key
 	Mapping     inventory.MappingID
 	Op          cdc.Op
 	Transaction string
@@ -147,6 +156,15 @@ type Reject struct {
 	// Columns and Values are the columns that the mapping names, in table order. A nil value is NULL.
 	Columns []string
 	Values  []*string
+}
+
+// RejectRef names one kept reject.
+type RejectRef struct {
+	// ID is what the log calls it: a later reject of the same row has another.
+	ID      uint64              `json:"id"`
+	Table   string              `json:"table"`
+	Mapping inventory.MappingID `json:"mapping"`
+	Row     cdc.RowKey          `json:"row"`
 }
 
 // Lease chooses the one daemon that runs a loop. It is for liveness alone:

@@ -80,7 +80,7 @@ func (s *memAdapter) Read(ctx context.Context, mark backfill.Mark, r backfill.Re
 	if err != nil {
 		return nil, err
 	}
-	if time.Now().Before(s.brokenUntil()) {
+	if time.Now().Before(s.brokenUntil()) || oddKey(r.Keys) {
 		return nil, errInjected
 	}
 	if s.dawdles { // what was read is on its way for a while
@@ -141,6 +141,10 @@ func (s *memAdapter) read(r backfill.Request) *backfill.Chunk {
 	if s.odd != nil {
 		c.Table = s.odd
 	}
+	if r.Keys != nil {
+		s.readKeys(t, r.Keys, c)
+		return c
+	}
 	after, upto := bound(r.After), bound(r.Upto)
 	for _, id := range slices.Sorted(maps.Keys(t.visible)) {
 		if r.After != nil && (id < after || id == after && !r.Including) || r.Upto != nil && id > upto {
@@ -161,6 +165,23 @@ func (s *memAdapter) read(r backfill.Request) *backfill.Chunk {
 		c.Rows = append(c.Rows, t.image(id, t.visible[id]))
 	}
 	return c
+}
+
+// readKeys reads the rows of keys that are there, in key order.
+func (s *memAdapter) readKeys(t *memTable, keys []backfill.Key, c *backfill.Chunk) {
+	for _, id := range slices.Sorted(maps.Keys(t.visible)) {
+		if slices.ContainsFunc(keys, func(k backfill.Key) bool { return k[0] == strconv.Itoa(id) }) {
+			c.Rows = append(c.Rows, t.image(id, t.visible[id]))
+		}
+	}
+}
+
+// oddKey reports whether one of keys fits no table.
+func oddKey(keys []backfill.Key) bool {
+	return slices.ContainsFunc(keys, func(k backfill.Key) bool {
+		_, err := strconv.Atoi(k[0])
+		return err != nil
+	})
 }
 
 func bound(k backfill.Key) int {

@@ -128,10 +128,11 @@ var roleNames = []string{"capture", "store", "replica", "relay", "cache"}
 type simConfig struct {
 	bin, tray           int
 	binLooks, trayLooks bool
+	stops               bool // at rejects
 }
 
 func randomConfig(rng *rand.Rand) simConfig {
-	return simConfig{5 * rng.IntN(3), 5*rng.IntN(4) - 5, rng.IntN(2) == 0, rng.IntN(3) == 0}
+	return simConfig{5 * rng.IntN(3), 5*rng.IntN(4) - 5, rng.IntN(2) == 0, rng.IntN(3) == 0, false}
 }
 
 // simMeaning is what a mapping does.
@@ -224,7 +225,7 @@ func (w *world) roles(d *daemon, mappings []*mapping.Mapping) []connector.Role {
 	}
 	capture := connector.NewCapture(connector.CaptureConfig{
 		Source: "erp", Adapter: &memAdapter{memSource: w.source}, Log: w.log, Lease: leases["capture"],
-		Mappings: mappings, Keep: w.keep, Open: w.log.open, Metrics: metrics, Logger: w.logger,
+		Mappings: mappings, StopOnReject: d.config.stops, Keep: w.keep, Open: w.log.open, Metrics: metrics, Logger: w.logger,
 	})
 	d.jobs.Store(capture.Jobs())
 	deliver := func(store *memStore) func(context.Context, connector.Progress) error {

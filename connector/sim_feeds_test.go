@@ -82,7 +82,7 @@ func (st *memState) flip(f *memFeed) {
 		}
 		for key, row := range f.rows {
 			if row.problem && row.contributions == nil {
-				f.rows[key] = memRow{old.rows[key].contributions, true}
+				f.rows[key] = memRow{old.rows[key].contributions, true, row.rejected}
 			}
 		}
 		st.drop(old)
@@ -102,9 +102,9 @@ func (st *memState) apply(e *inventory.Event, load inventory.Position) {
 				f.state = connector.FeedActive
 			}
 		case e.Problem != nil: // the last good contributions stay
-			f.rows[string(e.Row)] = memRow{f.rows[string(e.Row)].contributions, true}
+			f.rows[string(e.Row)] = memRow{f.rows[string(e.Row)].contributions, true, e.Problem.Kind == inventory.Rejected}
 		default:
-			f.rows[string(e.Row)] = memRow{slices.Clone(e.Contributions), false}
+			f.rows[string(e.Row)] = memRow{slices.Clone(e.Contributions), false, false}
 		}
 	}
 }
@@ -153,7 +153,7 @@ func (st *memState) cloneFeeds() []*memFeed {
 
 // plus is r with n more on hand in each of its contributions.
 func (r memRow) plus(n inventory.Quantity) memRow {
-	out := memRow{problem: r.problem}
+	out := memRow{problem: r.problem, rejected: r.rejected}
 	for _, c := range r.contributions {
 		c.Quantities[inventory.OnHand] += n * inventory.One
 		out.contributions = append(out.contributions, c)

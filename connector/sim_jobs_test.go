@@ -3,7 +3,8 @@ package connector_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"maps"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -11,9 +12,26 @@ import (
 
 	"tailstock/connector"
 	"tailstock/connector/backfill"
+	"tailstock/connector/cdc"
 )
 
-func randomJob(rng *rand.Rand) connector.JobSpec {
+// randomJob asks for anything; a retry is of some kept rejects and of rows that have none.
+func (w *world) randomJob() connector.JobSpec {
+	rng := w.rng
+	if rng.IntN(3) == 0 {
+		spec := connector.JobSpec{Kind: connector.JobRetry}
+		kept := w.log.retries()
+		for _, id := range slices.Sorted(maps.Keys(kept)) {
+			if rng.IntN(3) > 0 && len(spec.Rejects) < 100 {
+				spec.Rejects = append(spec.Rejects, kept[id])
+			}
+		}
+		for range rng.IntN(3) {
+			row := cdc.RowKey("[" + strconv.Itoa(rng.IntN(plainRows)) + "]")
+			spec.Rejects = append(spec.Rejects, connector.RetryRow{RejectRef: connector.RejectRef{Table: "public.bin", Row: row}})
+		}
+		return spec
+	}
 	pace := connector.JobPace{Throttle: []float64{0, 1, 5, 500}[rng.IntN(4)]}
 	switch rng.IntN(4) {
 	case 0:

@@ -27,22 +27,25 @@ type memLog struct {
 	chaos *chaos
 	delay time.Duration
 
-	mu        sync.Mutex
-	id        string
-	messages  []memMessage
-	last      uint64 // sequence
-	changed   chan struct{}
-	record    memRecord
-	older     memRecord // what record replaced
-	runs      []*memRun
-	rejects   map[string]bool
-	reports   map[string]connector.StoreReport
-	mappings  map[inventory.MappingID][]byte
-	plan      memPlan
-	olderPlan memPlan                                  // what plan replaced
-	gaps      int                                      // stated
-	lost      int                                      // times that the log was lost
-	contents  map[inventory.Position][sha256.Size]byte // of every position ever appended, also of lost ones
+	mu         sync.Mutex
+	id         string
+	messages   []memMessage
+	last       uint64 // sequence
+	changed    chan struct{}
+	record     memRecord
+	older      memRecord // what record replaced
+	runs       []*memRun
+	rejects    map[string]bool
+	kept       []connector.Reject // the newest of each row and mapping
+	lastReject uint64
+	keptIDs    []uint64 // what they are called
+	reports    map[string]connector.StoreReport
+	mappings   map[inventory.MappingID][]byte
+	plan       memPlan
+	olderPlan  memPlan                                  // what plan replaced
+	gaps       int                                      // stated
+	lost       int                                      // times that the log was lost
+	contents   map[inventory.Position][sha256.Size]byte // of every position ever appended, also of lost ones
 }
 
 type memMessage struct {
@@ -289,8 +292,61 @@ func (r *memRun) Reject(_ context.Context, reject connector.Reject) error {
 	}
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
-	r.log.rejects[string(reject.Row)+" "+reject.Transaction] = true
+	l := r.log
+	l.rejects[string(reject.Row)+" "+reject.Transaction] = true
+	l.unkeep(func(i int) bool {
+		k := &l.kept[i]
+		return k.Table == reject.Table && k.Mapping == reject.Mapping && k.Row == reject.Row
+	})
+	l.kept, l.lastReject = append(l.kept, reject), l.lastReject+1
+	l.keptIDs = append(l.keptIDs, l.lastReject)
 	return nil
+}
+
+// unkeep forgets the kept rejects that which says. mu must be held.
+func (l *memLog) unkeep(which func(i int) bool) {
+	for i := len(l.kept) - 1; i >= 0; i-- {
+		if which(i) {
+			l.kept, l.keptIDs = slices.Delete(l.kept, i, i+1), slices.Delete(l.keptIDs, i, i+1)
+		}
+	}
+}
+
+func (r *memRun) Settle(_ context.Context, refs []connector.RejectRef) error {
+	lostBefore, lostAfter := r.log.chaos.strike(), r.log.chaos.strike()
+	if lostBefore {
+		return errInjected
+	}
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	for _, ref := range refs {
+		r.log.unkeep(func(i int) bool { return r.log.keptIDs[i] == ref.ID })
+	}
+	if lostAfter {
+		return errInjected
+	}
+	return nil
+}
+
+// retries returns the kept rejects as a retry takes them, by their ids.
+func (l *memLog) retries() map[uint64]connector.RetryRow {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make(map[uint64]connector.RetryRow)
+	for i, k := range l.kept {
+		id := l.keptIDs[i]
+		out[id] = connector.RetryRow{RejectRef: connector.RejectRef{ID: id, Table: k.Table, Mapping: k.Mapping, Row: k.Row}, Key: k.Key}
+	}
+	return out
+}
+
+// hasReject reports whether a reject of a row is kept.
+func (l *memLog) hasReject(f inventory.FeedName, row string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.kept, func(k connector.Reject) bool {
+		return k.Table == f.Table && k.Mapping == f.Mapping && string(k.Row) == row
+	})
 }
 
 func (r *memRun) Checkpoint(_ context.Context, tail inventory.Position, resume cdc.Resume) error {

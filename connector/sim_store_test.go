@@ -44,6 +44,7 @@ type memState struct {
 type memRow struct {
 	contributions []inventory.Contribution
 	problem       bool
+	rejected      bool // the problem is a reject
 }
 
 type memCell struct {

@@ -257,7 +257,7 @@ func (w *world) ask() {
 	}
 	switch what := w.rng.IntN(5); {
 	case len(ids) == 0, what == 0:
-		_, _ = jobs.Start(ctx, randomJob(w.rng))
+		_, _ = jobs.Start(ctx, w.randomJob())
 	case what == 1:
 		_ = jobs.Pause(ctx, ids[w.rng.IntN(len(ids))])
 	case what == 2:
@@ -365,6 +365,11 @@ func (s *memStore) compare() {
 			if states = append(states, f.state); f.Mapping != name.Mapping {
 				s.t.Errorf("store %s has table %s under mapping %s, %s", s.id, f.Table, f.Mapping, f.state)
 				continue
+			}
+			for key, row := range f.rows {
+				if row.rejected && !s.world.log.hasReject(f.FeedName, key) {
+					s.t.Errorf("store %s has row %s of table %s as rejected, and no reject of it is kept", s.id, key, f.Table)
+				}
 			}
 			does := s.world.meaning(f.Mapping)
 			want, got := s.world.source.want(f.Table, does), f.counts()

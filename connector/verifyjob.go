@@ -138,7 +138,7 @@ type keyAnswer struct {
 
 // done reports whether everything of t that was read is durable.
 func (t *tableRead) done() bool {
-	if t.keys != nil {
+	if t.keys != nil && t.retry == nil {
 		return t.keys.done
 	}
 	return t.planner.Cursor().Done
@@ -265,15 +265,26 @@ func (l *loader) isolate(t *tableRead) {
 		return
 	}
 	if k.single {
-		l.s.c.cfg.Logger.Warn("a row that a store has cannot be looked for in the source", "table", t.name, "key", []string(k.odd[0]), "why", t.trouble)
-		k.unreadable++
-		k.readBack--
+		l.leaveOut(t, &k.odd[0])
 		at++
 	}
 	k.single = true
 	t.planner.Close()
 	l.forget(t)
 	l.readKeys(t, k.page[at:])
+}
+
+// leaveOut notes that a key of t cannot be looked for.
+func (l *loader) leaveOut(t *tableRead, key *backfill.Key) {
+	log := l.s.c.cfg.Logger.With("table", t.name, "key", []string(*key), "why", t.trouble)
+	if t.retry != nil {
+		log.Warn("a row that could not be mapped cannot be looked for in the source again")
+		t.retry.unreadable(key)
+		return
+	}
+	log.Warn("a row that a store has cannot be looked for in the source")
+	t.keys.unreadable++
+	t.keys.readBack--
 }
 
 // readKeys has keys of t read.

@@ -27,6 +27,6 @@ func main() {
 		os.Exit(cli.ExitFailed)
 	}()
 	os.Exit(cli.Main(ctx, os.Args[1:], cli.System{
-		Version: version, Out: os.Stdout, Err: os.Stderr, Lookup: os.LookupEnv,
+		Version: version, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Lookup: os.LookupEnv,
 	}))
 }

@@ -9,9 +9,6 @@ import (
 	"tailstock/connector/cdc"
 )
 
-// Key holds the canonical texts of a row's key values, in key order.
-type Key []string
-
 // Range is a stretch of a table in the order of its key: the rows behind After up
 // to and including Upto. A nil bound is no bound.
 type Range struct {

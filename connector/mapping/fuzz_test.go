@@ -144,6 +144,7 @@ func checkMapped(t *testing.T, p, q *mapping.Program, row cdc.Row) {
 	if diff := cmp.Diff(out, again) + cmp.Diff(problem, sameProblem); diff != "" {
 		t.Fatalf("(-first +second)\n%s", diff)
 	}
+	agrees(t, p.Trace(row), out, problem)
 	switch {
 	case problem != nil && (len(out) > 0 || problem.Rule == "" || problem.Reason == "" || !utf8.ValidString(problem.Reason)):
 		t.Fatalf("problem %+v with %d contributions", problem, len(out))
@@ -285,6 +286,64 @@ func TestCanonicalRoundTrip(t *testing.T) {
 	})
 }
 
+// FuzzParseCondition: whatever an operator has the source evaluate is a condition, or
+// refused with a reason.
+func FuzzParseCondition(f *testing.F) {
+	seedExpressions(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := mapping.ParseCondition(text)
+		switch {
+		case (c == nil) == (err == nil), err != nil && err.Error() == "":
+			t.Fatalf("%q: %+v, %v", text, c, err)
+		case err == nil && depthOf(c) > len(text)+1:
+			t.Fatalf("%q: a condition %d deep", text, depthOf(c))
+		}
+	})
+}
+
+func depthOf(c *cdc.Condition) int {
+	deepest := 0
+	for _, a := range c.Args {
+		deepest = max(deepest, depthOf(a))
+	}
+	return deepest + 1
+}
+
+// TestMappingsAreBounded: many expressions that fit the limits do not add up to work
+// without bounds.
+func TestMappingsAreBounded(t *testing.T) {
+	t.Parallel()
+	rules := func(n int, when string) (out []mapping.Rule) {
+		for i := range n {
+			r := rule("1")
+			r.Leg, r.When = written(fmt.Sprint("leg ", i)), written(when)
+			out = append(out, r)
+		}
+		return out
+	}
+	costly := "product_id != 1 or " + strings.Repeat("text(text_id) matches '(?:a?){90}b' or ", 20) + "false"
+	climbing := "within(location[product_id], name matches '(?:a?){90}b')"
+	for name, c := range map[string]struct {
+		rules []mapping.Rule
+		want  string
+	}{
+		"long":              {rules(90, "text_id == '"+strings.Repeat("x", 4000)+"'"), "is too long: its expressions have"},
+		"a constant":        {rules(90, strings.Repeat("text_id == const.long or ", 80)+"false"), "is too long"},
+		"patterns":          {rules(2, costly), "has too many regular expressions: they take"},
+		"climbing patterns": {rules(3, climbing), "has too many regular expressions"},
+		"fair patterns":     {rules(90, "text_id matches '^[A-Z]{2}[0-9]{4,8}$'"), ""},
+		"fair climbs":       {rules(10, "within(location[product_id], name matches '^WH/')"), ""},
+	} {
+		v := shop()
+		v.Constants = append(v.Constants, mapping.Constant{Name: "long", Text: strings.Repeat("x", 200), Quoted: true})
+		_, err := compileIn(t, v, c.rules...)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			text := fmt.Sprint(err)
+			t.Errorf("%s: %.300s, want %q", name, text, c.want)
+		}
+	}
+}
+
 // Nothing that fits the limits takes long to compile or to map, or much memory.
 // What takes seconds only under load and the race detector is far from what grows
 // beyond all limits.
@@ -301,6 +360,10 @@ func TestWorkIsBounded(t *testing.T) { //nolint:paralleltest // it counts what t
 		"a long list":        "n in[" + strings.Repeat("2,", 2000) + "2]",
 		"patterns":           "a matches '(a*)*b'" + strings.Repeat(" or a matches '(?:a?){95}b'", 2),
 		"a pattern too big":  "a matches '" + strings.Repeat("(a{1000})", 50) + "'",
+		"large classes":      "a matches '" + strings.Repeat(`(\\pL{1000})`, 40) + "'",
+		"folded classes":     "a matches '(?i)" + strings.Repeat(`[^\\pN]{900}`, 30) + "'",
+		"an exponent":        "number('1e999999999') == number('1e-999999999') or n == 1",
+		"concatenations":     "a == a" + strings.Repeat("+a", 1000),
 		"growing text":       "a == replace(replace(a, 'a', a), 'a', a)",
 		"many parts":         "part(a, 'a', 1000000) == a",
 		"comments":           "n == 0 " + strings.Repeat("/**/", 1000),

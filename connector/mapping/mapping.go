@@ -77,6 +77,9 @@ func Compile(table cdc.TableName, spec Spec) (*Mapping, error) {
 func compile(table cdc.TableName, spec Spec, limit int) (*Mapping, error) {
 	c := compiler{table: table, file: spec.File, limit: limit, vocabulary: spec.Vocabulary}
 	m := &Mapping{table: table, file: spec.File, rules: c.rules(&spec)}
+	if len(c.errs) == 0 {
+		c.bound(spec.Place, m.rules)
+	}
 	if len(c.errs) > 0 {
 		return nil, c.errs
 	}
@@ -135,6 +138,24 @@ type compiler struct {
 
 func (c *compiler) report(place Place, path, format string, args ...any) {
 	c.errs = append(c.errs, &Error{File: c.file, Place: place, Table: c.table, Path: path, Reason: fmt.Sprintf(format, args...)})
+}
+
+// bound reports rules that are too much work for a row all together.
+func (c *compiler) bound(place Place, rules []rule) {
+	size, steps := 0, 0
+	for i := range rules {
+		for _, e := range rules[i].expressions() {
+			size += len(e.canonical())
+			steps += e.root.allSteps()
+		}
+	}
+	if size > maxMapping {
+		c.report(place, "contributes", "is too long: its expressions have %d bytes together, more than %d", size, maxMapping)
+	}
+	if steps > maxAllSteps {
+		c.report(place, "contributes", "has too many regular expressions: they take %d steps together for each character, more than %d "+
+			"(those inside nearest and within count %d times)", steps, maxAllSteps, climbs)
+	}
 }
 
 func (c *compiler) rules(spec *Spec) []rule {

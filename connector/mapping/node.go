@@ -110,7 +110,9 @@ type node struct {
 	// function is what opCall calls.
 	function *function
 	pattern  *regexp.Regexp
-	args     []*node
+	// steps is how many instructions pattern has.
+	steps int
+	args  []*node
 	// lookup and column are what opLookup and its like read.
 	lookup *Lookup
 	column string
@@ -135,6 +137,18 @@ func (n *node) each(visit func(*node)) {
 			n.inner.each(visit)
 		}
 	})
+}
+
+// allSteps is how many instructions the patterns in n have, those that are tried on
+// every level of a tree counted climbs times.
+func (n *node) allSteps() (sum int) {
+	n.walk(func(n *node) {
+		sum += n.steps
+		if n.inner != nil {
+			sum += climbs * n.inner.allSteps()
+		}
+	})
+	return sum
 }
 
 // columns appends the names of the columns that n names to names, each once.

@@ -24,6 +24,12 @@ const (
 	// maxPattern is the longest regular expression, in bytes, and maxSteps the most
 	// instructions that it may compile to.
 	maxPattern, maxSteps = 500, 200
+	// maxAllSteps is the most instructions of all regular expressions of a mapping. Those
+	// inside nearest and within count climbs times: they are tried on every level.
+	maxAllSteps, climbs = 4_000, 20
+	// maxMapping is the longest a mapping may be, in bytes of its expressions as their
+	// canonical texts spell them.
+	maxMapping = 256 << 10
 )
 
 // parse reads an expression of at most limit bytes, which may name what is in v.
@@ -252,8 +258,8 @@ func (n *node) compilePattern() *fault {
 	if err != nil {
 		return faultAt(at, "the pattern is not a regular expression (RE2): %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
-	if size := patternSize(text); size > maxSteps {
-		return faultAt(at, "the pattern repeats too much: it takes %d steps for each character, more than %d", size, maxSteps)
+	if n.steps = patternSize(text); n.steps > maxSteps {
+		return faultAt(at, "the pattern repeats too much: it takes %d steps for each character, more than %d", n.steps, maxSteps)
 	}
 	n.pattern = pattern
 	return nil

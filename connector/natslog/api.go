@@ -90,6 +90,38 @@ func getMessage(ctx context.Context, nc *nats.Conn, stream string, r getRequest)
 	return m, nil
 }
 
+// deleteMessage removes one message of a stream, and reports whether it was there.
+func deleteMessage(ctx context.Context, nc *nats.Conn, stream string, sequence uint64) (bool, error) {
+	ctx, cancel := withRequestTimeout(ctx)
+	defer cancel()
+	body, err := json.Marshal(struct {
+		Sequence uint64 `json:"seq"`
+		NoErase  bool   `json:"no_erase"`
+	}{sequence, true})
+	if err != nil {
+		return false, err
+	}
+	reply, err := nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.DELETE."+stream, body)
+	if err != nil {
+		return false, fmt.Errorf("delete message %d of stream %s: %w", sequence, stream, err)
+	}
+	var response struct {
+		Error   *jetstream.APIError `json:"error"`
+		Success bool                `json:"success"`
+	}
+	if err := json.Unmarshal(reply.Data, &response); err != nil {
+		return false, fmt.Errorf("delete message %d of stream %s: %w", sequence, stream, err)
+	}
+	if response.Error != nil {
+		// A message that is gone already is no failure, and servers answer that in several ways.
+		if _, err := getMessage(ctx, nc, stream, getRequest{Sequence: sequence}); errors.Is(err, errNoMessage) {
+			return false, nil
+		}
+		return false, fmt.Errorf("delete message %d of stream %s: %w", sequence, stream, response.Error)
+	}
+	return response.Success, nil
+}
+
 // hasCode reports whether err is the JetStream API's error code.
 func hasCode(err error, code jetstream.ErrorCode) bool {
 	var api *jetstream.APIError

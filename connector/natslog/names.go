@@ -1,6 +1,7 @@
 package natslog
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -47,13 +48,18 @@ func (n names) reportSubject(source, store string) string {
 
 // rejectSubject names one row under one mapping, so that the stream keeps the
 // newest reject of each: a row key can be anything, its hash is a token.
-func (n names) rejectSubject(r *connector.Reject) string {
+func (n names) rejectSubject(source string, r *connector.RejectRef) string {
 	h := sha256.New()
 	for _, part := range []string{r.Table, string(r.Mapping), string(r.Row)} {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
-	return n.rejectPrefix() + "." + r.Source + "." + hex.EncodeToString(h.Sum(nil)[:16])
+	return n.rejectPrefix() + "." + source + "." + hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// rejectsOf matches the subjects of all rejects about a source, or about any if it is empty.
+func (n names) rejectsOf(source string) string {
+	return n.rejectPrefix() + "." + cmp.Or(source, "*") + ".*"
 }
 
 // newID returns a random identity of 16 hexadecimal digits.

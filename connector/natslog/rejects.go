@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tailstock/connector"
@@ -16,9 +17,11 @@ import (
 
 // rejectRecord is a row that could not be mapped, as the rejects stream has it.
 type rejectRecord struct {
-	Source  string              `json:"source"`
-	Table   string              `json:"table"`
-	Row     cdc.RowKey          `json:"row"`
+	Source string     `json:"source"`
+	Table  string     `json:"table"`
+	Row    cdc.RowKey `json:"row"`
+	// Key has the values of the row's key, exactly; absent in records of old.
+	Key     connector.Key       `json:"key,omitempty"`
 	Mapping inventory.MappingID `json:"mapping"`
 	Op      string              `json:"op"`
 	// Transaction, CommittedAt and At name the source commit.
@@ -46,7 +49,7 @@ type valueRecord struct {
 
 func newRejectRecord(r *connector.Reject) (rejectRecord, error) {
 	out := rejectRecord{
-		Source: r.Source, Table: r.Table, Row: r.Row, Mapping: r.Mapping, Op: r.Op.String(),
+		Source: r.Source, Table: r.Table, Row: r.Row, Key: r.Key, Mapping: r.Mapping, Op: r.Op.String(),
 		Transaction: r.Transaction, CommittedAt: r.CommittedAt.UTC(), At: r.At, Position: r.Position.String(),
 		Problem: problemRecord{r.Problem.Kind, r.Problem.Rule, r.Problem.Reason},
 		Values:  make([]valueRecord, 0, len(r.Columns)),
@@ -70,7 +73,7 @@ func (r *rejectRecord) reject() (connector.Reject, error) {
 		return connector.Reject{}, fmt.Errorf("reject of table %s row %s: %w", r.Table, r.Row, err)
 	}
 	out := connector.Reject{
-		Source: r.Source, Table: r.Table, Row: r.Row, Mapping: r.Mapping, Op: op,
+		Source: r.Source, Table: r.Table, Row: r.Row, Key: r.Key, Mapping: r.Mapping, Op: op,
 		Transaction: r.Transaction, CommittedAt: r.CommittedAt, At: r.At, Position: position,
 		Problem: inventory.Problem{Kind: r.Problem.Kind, Rule: r.Problem.Rule, Reason: r.Problem.Reason},
 	}
@@ -97,7 +100,7 @@ func (r *run) Reject(ctx context.Context, reject connector.Reject) error {
 	c := r.log.c
 	ctx, cancel := withRequestTimeout(ctx)
 	defer cancel()
-	_, err = r.js.Publish(ctx, c.names.rejectSubject(&reject), body,
+	_, err = r.js.Publish(ctx, c.names.rejectSubject(reject.Source, &connector.RejectRef{Table: reject.Table, Mapping: reject.Mapping, Row: reject.Row}), body,
 		jetstream.WithExpectStream(c.names.rejects()), jetstream.WithRetryAttempts(0))
 	if hasCode(err, codeStoreFailed) {
 		return fmt.Errorf("stream %s takes no more, as when it is full: look at the rejects, mend the rows or the mapping, "+
@@ -109,11 +112,55 @@ func (r *run) Reject(ctx context.Context, reject connector.Reject) error {
 	return nil
 }
 
+// Settle removes kept rejects of the run's source, as connector.Run says.
+func (r *run) Settle(ctx context.Context, refs []connector.RejectRef) error {
+	for i := range refs {
+		if _, err := dropReject(ctx, r.nc, r.log.c.names, r.log.source, &refs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropReject removes one reject, and reports whether it was there. Its subject tells
+// whether it is the one that ref means.
+func dropReject(ctx context.Context, nc *nats.Conn, n names, source string, ref *connector.RejectRef) (bool, error) {
+	m, err := getMessage(ctx, nc, n.rejects(), getRequest{Sequence: ref.ID})
+	switch {
+	case ref.ID == 0, errors.Is(err, errNoMessage), hasCode(err, jetstream.JSErrCodeStreamNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("drop reject %d: %w", ref.ID, err)
+	case m.Subject != n.rejectSubject(source, ref):
+		return false, nil
+	}
+	there, err := deleteMessage(ctx, nc, n.rejects(), ref.ID)
+	if err != nil {
+		return false, fmt.Errorf("drop reject %d: %w", ref.ID, err)
+	}
+	return there, nil
+}
+
+// ErrNoReject is returned when a reject is not kept, or not any more: it was dropped,
+// its row was tried again, or it was replaced by a newer one of the same row.
+var ErrNoReject = errors.New("there is no such reject")
+
+// KeptReject is a reject as it is kept.
+type KeptReject struct {
+	connector.Reject
+	// ID is what it is called: a later reject of the same row has another, higher one.
+	ID uint64
+	// KeptAt is when it was kept.
+	KeptAt time.Time
+}
+
+// Ref names k.
+func (k *KeptReject) Ref() connector.RejectRef {
+	return connector.RejectRef{ID: k.ID, Table: k.Table, Mapping: k.Mapping, Row: k.Row}
+}
+
 // RejectCount returns how many rejects are kept about source, all sources if empty.
 func (c *Client) RejectCount(ctx context.Context, source string) (int, error) {
-	if source == "" {
-		source = "*"
-	}
 	ctx, cancel := withRequestTimeout(ctx)
 	defer cancel()
 	s, err := c.js.Stream(ctx, c.names.rejects())
@@ -123,38 +170,78 @@ func (c *Client) RejectCount(ctx context.Context, source string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("count rejects: %w", err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(c.names.rejectPrefix()+"."+source+".*"))
+	if source == "" {
+		return int(s.CachedInfo().State.Msgs), nil //nolint:gosec // a stream of bounded size has no more
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(c.names.rejectsOf(source)))
 	if err != nil {
 		return 0, fmt.Errorf("count rejects: %w", err)
 	}
 	return len(info.State.Subjects), nil
 }
 
-// Rejects returns kept rejects about source, all sources if empty, oldest first,
-// up to limit.
-func (c *Client) Rejects(ctx context.Context, source string, limit int) ([]connector.Reject, error) {
-	if source == "" {
-		source = "*"
-	}
-	var out []connector.Reject
-	for next := uint64(1); len(out) < limit; {
-		m, err := getMessage(ctx, c.nc, c.names.rejects(), getRequest{Sequence: next, NextFor: c.names.rejectPrefix() + "." + source + ".*"})
-		if errors.Is(err, errNoMessage) || hasCode(err, jetstream.JSErrCodeStreamNotFound) {
+// Rejects returns kept rejects about source, all sources if empty, oldest first, from
+// the first that is called more than after, up to limit.
+func (c *Client) Rejects(ctx context.Context, source string, after uint64, limit int) ([]KeptReject, error) {
+	var out []KeptReject
+	for len(out) < limit {
+		kept, err := c.reject(ctx, getRequest{Sequence: after + 1, NextFor: c.names.rejectsOf(source)})
+		if errors.Is(err, ErrNoReject) {
 			break
 		}
 		if err != nil {
 			return nil, err
 		}
-		var record rejectRecord
-		if err := json.Unmarshal(m.Data, &record); err != nil {
-			return nil, fmt.Errorf("reject %d: %w", m.Sequence, err)
-		}
-		reject, err := record.reject()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, reject)
-		next = m.Sequence + 1
+		out, after = append(out, kept), kept.ID
 	}
 	return out, nil
+}
+
+// Reject returns the reject that is called id. It fails with ErrNoReject if it is not
+// kept.
+func (c *Client) Reject(ctx context.Context, id uint64) (KeptReject, error) {
+	if id == 0 {
+		return KeptReject{}, fmt.Errorf("reject 0: %w", ErrNoReject)
+	}
+	return c.reject(ctx, getRequest{Sequence: id})
+}
+
+// LastReject returns the reject about source, any source if empty, that was kept last.
+// It fails with ErrNoReject if there is none.
+func (c *Client) LastReject(ctx context.Context, source string) (KeptReject, error) {
+	return c.reject(ctx, getRequest{LastFor: c.names.rejectsOf(source)})
+}
+
+// NewestReject returns the reject that is kept of the row of another, under the same
+// mapping. It fails with ErrNoReject if none is.
+func (c *Client) NewestReject(ctx context.Context, source string, of connector.RejectRef) (KeptReject, error) {
+	return c.reject(ctx, getRequest{LastFor: c.names.rejectSubject(source, &of)})
+}
+
+// DropReject removes a reject about source, and reports whether it was there: a newer
+// one of the same row stays.
+func (c *Client) DropReject(ctx context.Context, source string, ref connector.RejectRef) (bool, error) {
+	return dropReject(ctx, c.nc, c.names, source, &ref)
+}
+
+func (c *Client) reject(ctx context.Context, r getRequest) (KeptReject, error) {
+	m, err := getMessage(ctx, c.nc, c.names.rejects(), r)
+	switch {
+	case errors.Is(err, errNoMessage), hasCode(err, jetstream.JSErrCodeStreamNotFound):
+		if r.Sequence > 0 && r.NextFor == "" {
+			return KeptReject{}, fmt.Errorf("reject %d: %w", r.Sequence, ErrNoReject)
+		}
+		return KeptReject{}, ErrNoReject
+	case err != nil:
+		return KeptReject{}, fmt.Errorf("read rejects: %w", err)
+	}
+	var record rejectRecord
+	if err := json.Unmarshal(m.Data, &record); err != nil {
+		return KeptReject{}, fmt.Errorf("reject %d: %w", m.Sequence, err)
+	}
+	reject, err := record.reject()
+	if err != nil {
+		return KeptReject{}, fmt.Errorf("reject %d: %w", m.Sequence, err)
+	}
+	return KeptReject{Reject: reject, ID: m.Sequence, KeptAt: m.Time}, nil
 }

@@ -60,7 +60,7 @@ func (s *Store) Explain(ctx context.Context, sku inventory.SKU) (Explanation, er
 		if e.Levels, err = readLevels(ctx, r, sku); err != nil {
 			return err
 		}
-		e.Contributions, err = readContributions(ctx, r, sku)
+		e.Contributions, err = readContributions(ctx, r, `c.sku = $1`, string(sku))
 		return err
 	})
 	if err != nil {
@@ -94,7 +94,8 @@ func readLevels(ctx context.Context, r reader, sku inventory.SKU) ([]inventory.L
 	return rows.levels(time.Time{}), err
 }
 
-func readContributions(ctx context.Context, r reader, sku inventory.SKU) ([]ExplainedContribution, error) {
+// readContributions reads the contributions that a condition on them and their feeds selects.
+func readContributions(ctx context.Context, r reader, condition string, args ...any) ([]ExplainedContribution, error) {
 	var out []ExplainedContribution
 	err := r.query(ctx, func(scan scanFunc) error {
 		c, err := scanExplained(scan)
@@ -103,13 +104,12 @@ func readContributions(ctx context.Context, r reader, sku inventory.SKU) ([]Expl
 	}, `select f.source, f.table_name, f.mapping, f.state, c.row_key, c.leg, c.sku, c.location,
 			c.on_hand, c.committed, c.unavailable, c.safety_stock, c.incoming,
 			c.run, c.number, c.transaction_id, c.committed_at, c.valid_from, c.valid_until, c.due,
-			coalesce(p.kind, ''), coalesce(p.rule, ''), coalesce(p.reason, ''),
-			coalesce(p.run, 0), coalesce(p.number, 0), coalesce(p.transaction_id, ''), coalesce(p.committed_at, 0)
+			`+problemColumns+`
 		from contribution c
 		join feed f on f.id = c.feed
 		left join problem p on p.feed = c.feed and p.row_key = c.row_key
-		where c.sku = $1
-		order by f.source, f.table_name, f.id, c.row_key, c.leg`, string(sku))
+		where `+condition+`
+		order by f.source, f.table_name, f.id, c.row_key, c.leg`, args...)
 	return out, err
 }
 
@@ -141,15 +141,16 @@ type Stats struct {
 	OutboxCells int64
 	// Walks counts walks under way.
 	Walks int64
-	// Problems counts rows that keep their last good contributions, by source.
-	Problems map[string]int64
+	// Problems counts rows that keep their last good contributions, by source and kind
+	// of problem.
+	Problems map[string]map[inventory.ProblemKind]int64
 	// Dropped counts feeds whose rows wait to be swept.
 	Dropped int64
 }
 
 // Stats reads the counts. It takes time in proportion to the outbox and the problems.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
-	stats := Stats{Problems: make(map[string]int64)}
+	stats := Stats{Problems: make(map[string]map[inventory.ProblemKind]int64)}
 	err := s.db.snapshot(ctx, func(r reader) error {
 		err := r.query(ctx, func(scan scanFunc) error { return scan(&stats.OutboxCells, &stats.Walks, &stats.Dropped) },
 			`select coalesce(sum(size), 0), count(walk), (select count(*) from feed where state = 'dropped') from outbox`)
@@ -158,12 +159,16 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 		}
 		return r.query(ctx, func(scan scanFunc) error {
 			var source string
+			var kind inventory.ProblemKind
 			var n int64
-			err := scan(&source, &n)
-			stats.Problems[source] = n
+			err := scan(&source, (*string)(&kind), &n)
+			if stats.Problems[source] == nil {
+				stats.Problems[source] = make(map[inventory.ProblemKind]int64)
+			}
+			stats.Problems[source][kind] = n
 			return err
-		}, `select f.source, count(*) from problem p join feed f on f.id = p.feed
-			where f.state in ('active', 'stale') group by f.source`)
+		}, `select f.source, p.kind, count(*) from problem p join feed f on f.id = p.feed
+			where f.state in ('active', 'stale') group by f.source, p.kind`)
 	})
 	if err != nil {
 		return Stats{}, fmt.Errorf("read counts of stock store: %w", err)

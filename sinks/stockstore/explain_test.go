@@ -79,7 +79,7 @@ func TestStats(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := s.Stats(t.Context())
-		want := stockstore.Stats{OutboxCells: 2, Walks: 1, Problems: map[string]int64{"wms": 1}}
+		want := stockstore.Stats{OutboxCells: 2, Walks: 1, Problems: map[string]map[inventory.ProblemKind]int64{"wms": {inventory.Rejected: 1}}}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%v, -want +got:\n%s", err, diff)
 		}

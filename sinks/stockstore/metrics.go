@@ -14,6 +14,7 @@ type metrics struct {
 	applySeconds, eventRate, latency      *prometheus.HistogramVec
 	swept                                 prometheus.Counter
 	elapses                               *prometheus.CounterVec
+	problems                              *prometheus.GaugeVec
 }
 
 // newMetrics returns metrics registered with reg, or unregistered ones if reg is nil.
@@ -33,9 +34,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		swept: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "store_swept_rows_total", Help: "Rows of dropped feeds deleted.",
 		}),
+		problems: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "store_problem_rows",
+			Help: "Rows that could not be mapped and count as they did before, or not at all: rejected, or unresolved.",
+		}, []string{"source", "kind"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.batches, m.events, m.contributions, m.cells, m.applySeconds, m.eventRate, m.latency, m.swept, m.elapses)
+		reg.MustRegister(m.batches, m.events, m.contributions, m.cells, m.applySeconds, m.eventRate, m.latency, m.swept, m.elapses, m.problems)
 	}
 	return m
 }

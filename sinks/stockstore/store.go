@@ -81,6 +81,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	s.stop = stop
 	s.tasks.Go(func() { db.listen(background, s.channel(), s.wakeRelay) })
 	s.tasks.Go(func() { s.notifyOthers(background) })
+	if reg != nil {
+		s.tasks.Go(func() { s.countProblems(background) })
+	}
 	return s, nil
 }
 

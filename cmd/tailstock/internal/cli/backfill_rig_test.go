@@ -113,6 +113,7 @@ func newRigOn(t *testing.T, open openStore) *rig {
 	t.Cleanup(func() { _ = db.Close() })
 	r := &rig{t: t, store: db, config: filepath.Join(dir, "tailstock.yaml"), erp: erp, log: new(buffer)}
 	text := fmt.Sprintf(`nats: {embedded: {dir: %q}}
+log: {max_bytes: 1GiB}
 store: %s
 sources:
   erp:

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -29,15 +28,25 @@ func (a *app) followJob(ctx context.Context, job connector.JobStatus) error {
 		show = a.progressBar
 	}
 	f := &follower{job: job, began: time.Now(), rows: job.Rows, show: show}
+	if err := a.watchJob(ctx, f); err != nil {
+		return err
+	}
+	if !f.job.State.Ended() { // ctx ended: the job goes on without us
+		f.leave(a)
+		return nil
+	}
+	return f.outcome()
+}
+
+// watchJob follows a job until it is over, or ctx ends. A daemon that goes away is
+// waited for. It fails with connector.ErrNoJob if nobody knows any more how it ended.
+func (a *app) watchJob(ctx context.Context, f *follower) error {
 	silent := false
 	for {
 		err := a.withNATS(ctx, f.follow)
 		switch {
-		case ctx.Err() != nil:
-			f.leave(a)
-			return nil //nolint:nilerr // the job goes on without us
-		case errors.Is(err, errFollowed):
-			return f.outcome()
+		case ctx.Err() != nil, errors.Is(err, errFollowed):
+			return nil //nolint:nilerr // the job is over, or goes on without us
 		case errors.Is(err, connector.ErrNoJob):
 			return err
 		}
@@ -184,9 +193,9 @@ func cutText(text string, n int) string {
 	return text
 }
 
-// isTerminal reports whether w is one.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// isTerminal reports whether stream, which is read or written, is one.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

@@ -24,6 +24,8 @@ const (
 type System struct {
 	// Version of the program, for people.
 	Version string
+	// In is what answers to questions are read from; nil if nobody answers.
+	In io.Reader
 	// Out takes results, Err errors and logs.
 	Out, Err io.Writer
 	// Lookup finds a variable of the environment, as os.LookupEnv does.

@@ -13,15 +13,22 @@ import (
 	"tailstock/connector"
 	"tailstock/connector/inventory"
 	"tailstock/connector/mapping"
+	"tailstock/internal/config"
 	"tailstock/sinks/stockstore"
 )
 
 const explainHelp = `Show every contribution behind the levels of a SKU: the source row, what it
-adds to which location, and the commit that last changed it. Read from the stock
-store; the daemon need not run.`
+adds to which location, and the commit that last changed it, with its place in our
+log. A row that could not be mapped since is marked. Read from the stock store; the
+daemon need not run.
+
+With --rows the rows are read again from their sources, with the rows of other tables
+that they look up, and shown with what each rule makes of them: as they are now, which
+may be later than what the store has.`
 
 func (a *app) explainCommand() *cobra.Command {
-	return a.configured(&cobra.Command{
+	var rows bool
+	cmd := a.configured(&cobra.Command{
 		Use: "explain SKU", Short: "Show every row behind a SKU's levels", Long: explainHelp,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,23 +41,35 @@ func (a *app) explainCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				ways, err := a.ways()
+				cfg, err := a.load()
 				if err != nil {
 					return err
 				}
-				return a.show(explanationOf(&e, ways), func() error { return a.showExplanation(&e, ways) })
+				x := explainer{ways: waysOf(cfg)}
+				if rows {
+					if x.now, err = rowsNow(ctx, cfg, e.Contributions); err != nil {
+						return err
+					}
+				}
+				return a.show(x.explanation(&e), func() error { return a.showExplanation(&e, &x) })
 			})
 		},
 	})
+	cmd.Flags().BoolVar(&rows, "rows", false, "read the rows again, and show what each rule makes of them")
+	return cmd
 }
 
-// ways are, by mapping, the ways by which rows look others up, as far as the
+// explainer knows what the store does not.
+type explainer struct {
+	// ways are, by mapping, the ways by which rows look others up.
+	ways map[inventory.MappingID][]string
+	// now are the rows as they are now, nil if they were not read.
+	now map[rowName]rowNow
+}
+
+// waysOf are, by mapping, the ways by which rows look others up, as far as the
 // mapping is configured.
-func (a *app) ways() (map[inventory.MappingID][]string, error) {
-	cfg, err := a.load()
-	if err != nil {
-		return nil, err
-	}
+func waysOf(cfg *config.Config) map[inventory.MappingID][]string {
 	out := make(map[inventory.MappingID][]string)
 	for i := range cfg.Sources {
 		for _, m := range cfg.Sources[i].Mappings {
@@ -59,7 +78,7 @@ func (a *app) ways() (map[inventory.MappingID][]string, error) {
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // explanation is the JSON of explain.
@@ -78,6 +97,7 @@ type explainedLevel struct {
 }
 
 type explainedContribution struct {
+	SKU      inventory.SKU        `json:"sku"`
 	Location inventory.LocationID `json:"location"`
 	quantities
 	validity
@@ -95,17 +115,20 @@ type explainedContribution struct {
 	Transaction string            `json:"transaction"`
 	CommittedAt time.Time         `json:"committed_at"`
 	Problem     *explainedProblem `json:"problem,omitempty"`
+	// Now is the row as its source has it now, if it was asked for.
+	Now *rowNow `json:"now,omitempty"`
 }
 
 type explainedProblem struct {
 	Kind        string    `json:"kind"`
 	Rule        string    `json:"rule"`
 	Reason      string    `json:"reason"`
+	Position    string    `json:"position"`
 	Transaction string    `json:"transaction"`
 	CommittedAt time.Time `json:"committed_at"`
 }
 
-func explanationOf(e *stockstore.Explanation, ways map[inventory.MappingID][]string) explanation {
+func (x *explainer) explanation(e *stockstore.Explanation) explanation {
 	out := explanation{SKU: e.SKU, Levels: []explainedLevel{}, Contributions: []explainedContribution{}}
 	for i := range e.Levels {
 		l := &e.Levels[i]
@@ -116,15 +139,23 @@ func explanationOf(e *stockstore.Explanation, ways map[inventory.MappingID][]str
 	}
 	for i := range e.Contributions {
 		c := &e.Contributions[i]
-		shown := explainedContribution{
-			Location: c.Location, quantities: quantitiesOf(c.Quantities), validity: validityOf(c.Valid), Source: c.Source, Table: c.Table,
-			Row: string(c.Row), Leg: c.Leg, Mapping: c.Mapping, Lookups: ways[c.Mapping], Counts: counts(c) && c.Counts, Feed: string(c.Feed),
-			Position: c.Position.String(), Transaction: c.Transaction, CommittedAt: c.CommittedAt,
-		}
-		if p := c.Problem; p != nil {
-			shown.Problem = &explainedProblem{string(p.Kind), p.Rule, p.Reason, p.Transaction, p.CommittedAt}
+		shown := explainedOf(c, x.ways[c.Mapping])
+		if now, ok := x.now[rowNameOf(c)]; ok {
+			shown.Now = &now
 		}
 		out.Contributions = append(out.Contributions, shown)
+	}
+	return out
+}
+
+func explainedOf(c *stockstore.ExplainedContribution, ways []string) explainedContribution {
+	out := explainedContribution{
+		SKU: c.SKU, Location: c.Location, quantities: quantitiesOf(c.Quantities), validity: validityOf(c.Valid), Source: c.Source, Table: c.Table,
+		Row: string(c.Row), Leg: c.Leg, Mapping: c.Mapping, Lookups: ways, Counts: counts(c) && c.Counts, Feed: string(c.Feed),
+		Position: c.Position.String(), Transaction: c.Transaction, CommittedAt: c.CommittedAt,
+	}
+	if p := c.Problem; p != nil {
+		out.Problem = &explainedProblem{string(p.Kind), p.Rule, p.Reason, p.Position.String(), p.Transaction, p.CommittedAt}
 	}
 	return out
 }
@@ -134,7 +165,7 @@ func counts(c *stockstore.ExplainedContribution) bool {
 }
 
 // showExplanation prints a SKU by location: its level, and below it what adds up to it.
-func (a *app) showExplanation(e *stockstore.Explanation, ways map[inventory.MappingID][]string) error {
+func (a *app) showExplanation(e *stockstore.Explanation, x *explainer) error {
 	if len(e.Levels) == 0 && len(e.Contributions) == 0 {
 		_, err := fmt.Fprintf(a.Out, "%s: no source row speaks of it\n", e.SKU)
 		return err
@@ -148,11 +179,11 @@ func (a *app) showExplanation(e *stockstore.Explanation, ways map[inventory.Mapp
 		} else {
 			fmt.Fprintf(&b, "\n%s  available %s = %s\n", l.Location, l.Quantities.Available(), sumOf(l.Quantities))
 		}
-		writeContributions(&b, e, l.Location, ways)
+		writeContributions(&b, e, l.Location, x)
 	}
 	for _, location := range withoutLevel(e) {
 		fmt.Fprintf(&b, "\n%s  no level: nothing has counted yet\n", location)
-		writeContributions(&b, e, location, ways)
+		writeContributions(&b, e, location, x)
 	}
 	_, err := fmt.Fprint(a.Out, b.String())
 	return err
@@ -170,10 +201,15 @@ func withoutLevel(e *stockstore.Explanation) (locations []inventory.LocationID) 
 }
 
 // writeContributions prints those at a location.
-func writeContributions(b *strings.Builder, e *stockstore.Explanation, at inventory.LocationID, ways map[inventory.MappingID][]string) {
+func writeContributions(b *strings.Builder, e *stockstore.Explanation, at inventory.LocationID, x *explainer) {
 	for i := range e.Contributions {
-		if c := &e.Contributions[i]; c.Location == at {
-			writeContribution(b, c, ways[c.Mapping])
+		c := &e.Contributions[i]
+		if c.Location != at {
+			continue
+		}
+		writeContribution(b, c, x.ways[c.Mapping])
+		if now, ok := x.now[rowNameOf(c)]; ok {
+			writeRowNow(b, &now)
 		}
 	}
 }
@@ -198,7 +234,8 @@ func writeContribution(b *strings.Builder, c *stockstore.ExplainedContribution, 
 		fmt.Fprintf(b, " %s", c.Leg)
 	}
 	fmt.Fprintf(b, ": %s%s\n", nonZero(c.Quantities), validityText(c.Valid))
-	fmt.Fprintf(b, "      source %s, transaction %s, committed %s\n", c.Source, c.Transaction, c.CommittedAt.Local().Format(timeFormat))
+	fmt.Fprintf(b, "      source %s, transaction %s, committed %s, position %s\n",
+		c.Source, c.Transaction, c.CommittedAt.Local().Format(timeFormat), c.Position)
 	for _, way := range ways {
 		fmt.Fprintf(b, "      looks up %s\n", way)
 	}

@@ -3,7 +3,6 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,8 +22,6 @@ import (
 	"tailstock/testdata/erp"
 	"tailstock/testdata/wms"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 // command runs the program in this process, with one variable in its environment.
 func command(t *testing.T, dsn string, args ...string) (code int, out, complaints string) {

@@ -13,8 +13,9 @@ import (
 	"tailstock/internal/config"
 )
 
-const mapHelp = `Read a few rows of each mapped table and show what they would contribute. Only
-the columns that the mapping names are read and shown. Nothing is written
+const mapHelp = `Read a few rows of each mapped table and show what they would contribute: the row,
+the rows of other tables that it looks up, what each rule makes of it and why, and
+what comes of that. Only the columns that the mapping names are read and shown. Nothing is written
 anywhere, and no slot is made: use it to try a mapping before the first run.
 
 --check fails with exit code 3 if any of the rows cannot be mapped.`
@@ -64,7 +65,9 @@ type mappedRow struct {
 	// Columns are those that the mapping names, and their values; null is NULL.
 	Columns map[string]*string `json:"columns"`
 	// Lookups are the rows of other tables that the row was mapped by.
-	Lookups       []followed           `json:"lookups,omitempty"`
+	Lookups []followed `json:"lookups,omitempty"`
+	// Rules are all rules of the mapping, those that do not apply included.
+	Rules         []tracedRule         `json:"rules"`
 	Contributions []mappedContribution `json:"contributions"`
 	Problem       *mappedProblem       `json:"problem,omitempty"`
 
@@ -184,16 +187,16 @@ func mapRow(
 			out.Columns[name] = nil
 		}
 	}
-	contributions, problem, err := lookups.mapRow(ctx, program, row)
+	traced, err := lookups.mapRow(ctx, program, row)
 	if err != nil {
 		return mappedRow{}, err
 	}
-	out.Lookups = lookups.followed()
-	if problem != nil {
+	out.Lookups, out.Rules = lookups.followed(), tracedRules(traced.trace)
+	if problem := traced.problem; problem != nil {
 		out.Problem = &mappedProblem{string(problem.Kind), problem.Rule, problem.Reason}
 	}
-	out.raw = contributions
-	for _, c := range contributions {
+	out.raw = traced.contributions
+	for _, c := range out.raw {
 		out.Contributions = append(out.Contributions, mappedContribution{c.Leg, c.SKU, c.Location, quantitiesOf(c.Quantities), validityOf(c.Valid)})
 	}
 	return out, nil
@@ -229,16 +232,19 @@ func writeMapped(b *strings.Builder, r *mappedRow) {
 	for i := range r.Lookups {
 		writeFollowed(b, &r.Lookups[i])
 	}
+	for i := range r.Rules {
+		writeRule(b, &r.Rules[i])
+	}
 	switch {
 	case r.Problem != nil && r.Problem.Kind == string(inventory.Unresolved):
-		fmt.Fprintf(b, "    waits: %s: %s\n", r.Problem.Rule, r.Problem.Reason)
+		fmt.Fprintf(b, "    => waits: %s: %s\n", r.Problem.Rule, r.Problem.Reason)
 	case r.Problem != nil:
-		fmt.Fprintf(b, "    cannot be mapped: %s: %s\n", r.Problem.Rule, r.Problem.Reason)
+		fmt.Fprintf(b, "    => cannot be mapped: %s: %s\n", r.Problem.Rule, r.Problem.Reason)
 	case len(r.raw) == 0:
-		b.WriteString("    contributes nothing\n")
+		b.WriteString("    => contributes nothing\n")
 	}
 	for _, c := range r.raw {
-		fmt.Fprintf(b, "    %s at %s: %s%s", c.SKU, c.Location, nonZero(c.Quantities), validityText(c.Valid))
+		fmt.Fprintf(b, "    => %s at %s: %s%s", c.SKU, c.Location, nonZero(c.Quantities), validityText(c.Valid))
 		if c.Leg != mapping.DefaultLeg {
 			fmt.Fprintf(b, "  (%s)", c.Leg)
 		}

@@ -100,11 +100,20 @@ func keyValue(def *cdc.Table, column int, row cdc.Row) cdc.Value {
 	return cdc.Text(lookup.Key(def.Columns[column].Type, v.Text()))
 }
 
+// tracedRow is what a row is mapped to, and how.
+type tracedRow struct {
+	contributions []inventory.Contribution
+	problem       *inventory.Problem
+	trace         []mapping.TracedRule
+}
+
 // mapRow maps a row, reading what it looks up until nothing is missing that is there.
-func (l *sampledLookups) mapRow(ctx context.Context, p *mapping.Program, row cdc.Row) ([]inventory.Contribution, *inventory.Problem, error) {
+func (l *sampledLookups) mapRow(ctx context.Context, p *mapping.Program, row cdc.Row) (tracedRow, error) {
 	for {
 		l.missed, l.looked, l.asked = nil, nil, nil
-		out, problem := p.Map(row, nil)
+		var out tracedRow
+		out.contributions, out.problem = p.Map(row, nil)
+		out.trace = p.Trace(row)
 		more := false
 		for _, r := range slices.Concat(l.missed, l.asked) {
 			if l.read[r.String()] {
@@ -112,11 +121,11 @@ func (l *sampledLookups) mapRow(ctx context.Context, p *mapping.Program, row cdc
 			}
 			more = true
 			if err := l.readRow(ctx, r); err != nil {
-				return nil, nil, err
+				return out, err
 			}
 		}
 		if !more {
-			return out, problem, nil
+			return out, nil
 		}
 	}
 }

@@ -28,7 +28,7 @@ func (a *app) root() *cobra.Command {
 	cmd.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON: one document, or one line for each thing that is followed")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	cmd.AddCommand(
-		a.runCommand(), a.initCommand(), a.checkCommand(), a.statusCommand(), a.mapCommand(), a.explainCommand(), a.tailCommand(), a.verifyCommand(), a.backfillCommand(),
+		a.runCommand(), a.initCommand(), a.checkCommand(), a.statusCommand(), a.mapCommand(), a.explainCommand(), a.tailCommand(), a.verifyCommand(), a.backfillCommand(), a.rejectsCommand(),
 		a.levelsCommand(), a.cacheCommand(), a.storeCommand(), a.presetCommand(),
 		a.demoCommand(), a.versionCommand(), a.completionCommand(),
 	)

@@ -168,7 +168,7 @@ func (s *sourceStatus) attention(now time.Time) []string {
 		}
 	}
 	if s.Rejects > 0 {
-		add("%s could not be mapped and are kept as rejects", count(s.Rejects, "row"))
+		add("%s could not be mapped and are kept as rejects: see \"tailstock rejects list\"", count(s.Rejects, "row"))
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tailstock/connector"
+	"tailstock/connector/backfill"
 	"tailstock/connector/cdc"
 	"tailstock/connector/natslog"
 	"tailstock/internal/config"
@@ -98,6 +99,8 @@ type examined interface {
 	Describe(ctx context.Context, table cdc.TableName) (*cdc.Table, error)
 	// Sample reads at most n rows of a captured table.
 	Sample(ctx context.Context, table cdc.TableName, n int) (*cdc.Table, []cdc.Row, error)
+	// SampleRows reads the rows of a captured table that have one of the keys.
+	SampleRows(ctx context.Context, table cdc.TableName, keys []backfill.Key) (*cdc.Table, []cdc.Row, error)
 }
 
 // lookedInto is a source into whose tables mappings may look.
