@@ -338,9 +338,11 @@ func (s *captureRun) findGap() {
 // stateGap states the gap in the log, with the first token behind it.
 func (s *captureRun) stateGap(ctx context.Context) error {
 	gap := &inventory.SourceGap{Reason: string(s.c.gap.Reason), Detail: s.c.gap.Detail}
-	if _, err := s.out.control(ctx, inventory.AppendSourceGap(nil, s.c.cfg.Source, gap)); err != nil {
+	at, err := s.out.control(ctx, inventory.AppendSourceGap(nil, s.c.cfg.Source, gap))
+	if err != nil {
 		return err
 	}
+	s.redo.lost(at)
 	s.c.gap = nil
 	return nil
 }

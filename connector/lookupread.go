@@ -51,6 +51,7 @@ func (s *captureRun) resumeLookups(ctx context.Context) error {
 	s.redo, s.late = newRederiver(s), &chunkReader{source: s.c.cfg.Source}
 	s.redo.wakeAt(time.Now())
 	if s.c.gap != nil {
+		s.redo.holdAll()
 		return nil //nolint:nilerr // everything is loaded anew behind a gap
 	}
 	return s.redo.resume(ctx, s.load.kept.rederived)

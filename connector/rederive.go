@@ -48,6 +48,9 @@ type rederiver struct {
 	cursor     inventory.Position
 	cursorKept time.Time
 
+	// gap is the position of the message that states a gap, while that is not durable.
+	gap inventory.Position
+
 	// wake is when a boundary is wanted, in unix nanoseconds, zero for never.
 	wake atomic.Int64
 
@@ -97,6 +100,41 @@ func (d *rederiver) state(list []inventory.Rederive, at inventory.Position) {
 	d.wakeAt(time.Now())
 }
 
+// holdAll holds what earlier runs left open, wherever that is: the run begins with a
+// gap, and if it ends before that is stated, the next one may find that none is needed.
+func (d *rederiver) holdAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.oldest = inventory.Position{Number: 1}
+}
+
+// lost notes that the message at a position states the gap with which the run began.
+func (d *rederiver) lost(at inventory.Position) {
+	if d == nil {
+		return
+	}
+	d.gap = at
+	d.wakeAt(time.Now())
+}
+
+// pastGap lets go of what was open before the gap once that is durable.
+func (d *rederiver) pastGap() {
+	if d.gap.IsZero() {
+		return
+	}
+	if !d.s.out.acknowledged(d.gap) {
+		d.wakeAt(time.Now().Add(paceEvery))
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.oldest = inventory.Position{}
+	if d.under || !d.open.empty() {
+		d.oldest = d.gap // what is open stands behind it
+	}
+	d.gap = inventory.Position{}
+}
+
 // holds returns the first message that must not be purged, zero if none is open.
 // For any goroutine.
 func (d *rederiver) holds() inventory.Position {
@@ -111,6 +149,7 @@ func (d *rederiver) holds() inventory.Position {
 // step goes on at a boundary that the stream has reached.
 func (d *rederiver) step(ctx context.Context, reached cdc.Resume) error {
 	d.wake.Store(0)
+	d.pastGap()
 	if !d.s.lookups.exact() {
 		d.s.lookups.settle(reached)
 		if !d.s.lookups.exact() {

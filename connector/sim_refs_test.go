@@ -521,6 +521,34 @@ func TestOpenRederivationsHoldThePurge(t *testing.T) {
 	})
 }
 
+// TestGapThatIsNotStatedLetsNothingGo has a slot dropped while a row waits to be
+// derived again. The run that finds the gap makes another slot, where the first
+// stood, and ends before it states the gap: the next one sees none.
+func TestGapThatIsNotStatedLetsNothingGo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := refWorld(t, 0)
+		d := w.start()
+		defer func() { d.kill() }()
+		passTime(time.Minute)
+		w.source.breakReads(5 * time.Minute)
+		w.source.commitRefs(func(c *memCommit) { w.source.refs[0].write(c, "P0", &refRow{"R", "B0"}) })
+		passTime(30 * time.Second)
+		d.kill()
+		w.source.dropSlot()
+		d = w.start() // it cannot read its lookups
+		passTime(time.Minute)
+		d.kill()
+		w.source.breakReads(0)
+		d = w.start()
+		passTime(2 * time.Minute)
+		want := map[string]string{"[1]": "R/XB0 L0 3", "[2]": "XP1/XB0 L0 4"}
+		if diff := cmp.Diff(want, w.store.state.feeds[0].counts()); diff != "" {
+			t.Errorf("the store (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // TestOnlyWhatIsUsedIsDerivedAgain has rows of reference tables change in a world in
 // which nothing fails, and looks at what the log names, over a restart.
 func TestOnlyWhatIsUsedIsDerivedAgain(t *testing.T) {
