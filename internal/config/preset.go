@@ -29,6 +29,9 @@ type Preset struct {
 	parts map[string]map[string]*node
 	// body holds what a source may have, with variables.
 	body *node
+	// ledgers holds, with variables, tables whose rows cannot be added up, each with the
+	// one in which the ERP keeps what they come to; nil if there is none.
+	ledgers *node
 }
 
 // PresetVariable is something that a preset is told of an installation.
@@ -174,6 +177,9 @@ func (p *Preset) shape() shape {
 			entry: func(name string, _ place) (shape, string) { return p.variable(name), "" },
 		}},
 	}}
+	o.members = append(o.members, member{"ledgers", "Tables of the ERP whose rows cannot be added up, each with the table to map instead.", &raw{func(n *node) {
+		p.ledgers = n
+	}}})
 	for _, section := range presetSections {
 		o.members = append(o.members, member{section, "As in a source.", &raw{func(n *node) {
 			p.body.pairs = append(p.body.pairs, pair{section, n.place, n})

@@ -165,6 +165,27 @@ sources:
 	}
 }
 
+// A ledger that cannot be added up is refused beside its preset, see
+// testdata/bad/preset_ledgers.yaml, but not where the file says that it can.
+func TestLedgerThatAddsUp(t *testing.T) {
+	t.Parallel()
+	c := parse(t, `
+nats: {embedded: {dir: nats}}
+sources:
+  erp:
+    mysql: {dsn: "root@tcp(erp)/", server_id: 7}
+    preset: erpnext@15
+    variables: {database: site1}
+    tables:
+      site1.tabStock Ledger Entry:
+        reset: false
+        contributes: [{sku: item_code, location: warehouse, incoming: actual_qty}]
+`)
+	if n := len(c.Sources[0].Mappings); n != 2 {
+		t.Errorf("%d mappings, want the bins and the ledger", n)
+	}
+}
+
 // Whatever a variable holds, it is one value in the expressions.
 func TestValuesOfPresetsStayValues(t *testing.T) {
 	t.Parallel()

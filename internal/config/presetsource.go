@@ -72,13 +72,44 @@ func (d *decoder) expand(s *Source, n *node, path string) *node {
 		return n
 	}
 	d.fits(p, n, named.value, path)
-	body, use := d.fill(p, version, given, named.value.place, path)
+	body, ledgers, use := d.fill(p, version, given, named.value.place, path)
 	if body == nil {
 		d.unexpanded(path, named.place)
 		return n
 	}
 	s.Preset = use
-	return use.beside(n, body)
+	return use.beside(withLedgers(n, ledgers), body)
+}
+
+// withLedgers returns source with reset at those of its tables of which the preset
+// says that their rows cannot be added up, unless source says itself what they are.
+func withLedgers(source, ledgers *node) *node {
+	tables := source.get("tables")
+	if ledgers == nil || tables == nil || tables.value.kind != kindObject {
+		return source
+	}
+	marked := *tables.value
+	marked.pairs = slices.Clone(marked.pairs)
+	for i := range marked.pairs {
+		table := &marked.pairs[i]
+		name, wrong := parseTable(table.key)
+		at := slices.IndexFunc(ledgers.pairs, func(l pair) bool {
+			ledger, _ := parseTable(l.key)
+			return wrong == "" && ledger == name
+		})
+		if at < 0 || table.value.kind != kindObject || table.value.get("reset") != nil {
+			continue
+		}
+		value := *table.value
+		value.pairs = append(slices.Clone(value.pairs),
+			pair{"reset", table.place, &node{kind: kindScalar, place: table.place, text: "true"}},
+			pair{"derived", table.place, &node{kind: kindScalar, place: table.place, text: ledgers.pairs[at].value.text}})
+		table.value = &value
+	}
+	out := *source
+	out.pairs = slices.Clone(source.pairs)
+	*out.get("tables") = pair{tables.key, tables.place, &marked}
+	return &out
 }
 
 // unexpanded keeps quiet about tables that are missing because the preset is.
@@ -97,12 +128,12 @@ func (d *decoder) fits(p *Preset, source, at *node, path string) {
 	}
 }
 
-// fill returns what p says with the values that were given, or nil if that is not
-// to be had.
-func (d *decoder) fill(p *Preset, version string, given *pair, at place, path string) (*node, *PresetUse) {
+// fill returns what p says with the values that were given, and its ledgers; or nil
+// if that is not to be had.
+func (d *decoder) fill(p *Preset, version string, given *pair, at place, path string) (body, ledgers *node, use *PresetUse) {
 	before := len(d.errs)
 	f := &filling{Preset: p, version: version, values: make(map[string]string)}
-	use := &PresetUse{Name: p.Name, Version: version}
+	use = &PresetUse{Name: p.Name, Version: version}
 	nodes := d.givenValues(p, given, path)
 	for i := range p.Variables {
 		v := &p.Variables[i]
@@ -125,14 +156,17 @@ func (d *decoder) fill(p *Preset, version string, given *pair, at place, path st
 		use.Variables = append(use.Variables, PresetValue{v.Name, spelled(n), mine})
 	}
 	if len(d.errs) > before || given != nil && d.failed[join(path, "variables")] {
-		return nil, nil
+		return nil, nil, nil
 	}
-	body := f.node(p.body)
+	body = f.node(p.body)
+	if p.ledgers != nil {
+		ledgers = f.node(p.ledgers)
+	}
 	if f.wrong != "" {
 		d.report(p.body.place, path, "preset %s: %s", use, f.wrong)
-		return nil, nil
+		return nil, nil, nil
 	}
-	return body, use
+	return body, ledgers, use
 }
 
 // givenValues returns the values of variables, and reports those that there are not.
@@ -227,7 +261,7 @@ func ExpandPreset(reference string, set []PresetValue) (string, *PresetUse, erro
 		}
 		given.value.pairs = append(given.value.pairs, pair{key: v.Name, value: p.typed(v)})
 	}
-	body, use := d.fill(p, version, given, place{}, "")
+	body, _, use := d.fill(p, version, given, place{}, "")
 	if body == nil {
 		return "", nil, d.errs
 	}
