@@ -34,8 +34,8 @@ var drifts = []struct {
 	{
 		name: "rows too many",
 		spoil: []string{
-			`insert into contribution select feed, '[9000001]'` + copyOfRow4,
-			`insert into contribution select feed, '[9000002]'` + copyOfRow4,
+			`insert into ` + contributionRow + ` select feed, '[9000001]'` + copyOfRow4,
+			`insert into ` + contributionRow + ` select feed, '[9000002]'` + copyOfRow4,
 		},
 		rows: []string{"extra [9000001]", "extra [9000002]"}, levels: []string{"P4"},
 	},
@@ -50,7 +50,7 @@ var drifts = []struct {
 	},
 	{
 		name: "one leg too many",
-		spoil: []string{`insert into contribution select feed, row_key, 'odd', sku, location, 1, 0, 0, 0, 0, run, number, committed_at, transaction_id
+		spoil: []string{`insert into ` + contributionRow + ` select feed, row_key, 'odd', sku, location, 1, 0, 0, 0, 0, run, number, committed_at, transaction_id
 			from contribution where row_key = '[8]' and feed in ` + countedFeed},
 		rows: []string{"different [8]"}, levels: []string{"P8"},
 	},

@@ -128,6 +128,10 @@ func oneChange(random *rand.Rand) string {
 	}
 }
 
+// contributionRow has the columns that a contribution without dates fills.
+const contributionRow = `contribution (feed, row_key, leg, sku, location, on_hand, committed, unavailable, safety_stock, incoming,
+	run, number, committed_at, transaction_id)`
+
 // corrupt spoils rows that are quiet in the store, each in another way.
 func (r *rig) corrupt() {
 	r.t.Helper()
@@ -136,7 +140,7 @@ func (r *rig) corrupt() {
 		`update contribution set on_hand = on_hand + 5 where row_key = '[1]' and feed in ` + feed,
 		`update contribution set sku = 'P2-WRONG' where row_key = '[2]' and feed in ` + feed,
 		`delete from contribution where row_key = '[3]' and feed in ` + feed,
-		`insert into contribution select feed, '[9000001]', leg, sku, location, on_hand, committed, unavailable, safety_stock, incoming,
+		`insert into ` + contributionRow + ` select feed, '[9000001]', leg, sku, location, on_hand, committed, unavailable, safety_stock, incoming,
 			run, number, committed_at, transaction_id from contribution where row_key = '[4]' and feed in ` + feed,
 		`insert into problem select feed, '[5]', 'rejected', 'rule', 'by hand', run, number, committed_at, transaction_id
 			from contribution where row_key = '[5]' and feed in ` + feed,
@@ -331,7 +335,7 @@ func verifySaysOn(r *rig) {
 	if out := r.must("verify", "--table", "public.stock"); !strings.Contains(out, "2000 rows compared") || !strings.Contains(out, "nothing differs") {
 		t.Errorf("verify says %q", out)
 	}
-	const copied = `insert into contribution select feed, '%s', leg, sku, location, on_hand, committed, unavailable, safety_stock, incoming,
+	const copied = `insert into ` + contributionRow + ` select feed, '%s', leg, sku, location, on_hand, committed, unavailable, safety_stock, incoming,
 		run, number, committed_at, transaction_id from contribution where row_key = '[4]'`
 	for _, key := range []string{"bogus", `["4"]`, "[4,5]", "[99999999999999999999]"} {
 		if _, err := r.store.ExecContext(t.Context(), fmt.Sprintf(copied, key)); err != nil {
@@ -379,7 +383,7 @@ func verifyKeysOn(r *rig) {
 	if v, rows, _ := r.verify(cli.ExitOK, "--table", "public.bins"); rows != (connector.ComparedRows{Equal: 401}) || v.Unreadable != 0 {
 		t.Errorf("at rest %+v, %+v", v, rows)
 	}
-	_, err = r.store.ExecContext(t.Context(), `insert into contribution select feed, replace(row_key, 'S\"1', 'S\"9'), leg, sku, location,
+	_, err = r.store.ExecContext(t.Context(), `insert into `+contributionRow+` select feed, replace(row_key, 'S\"1', 'S\"9'), leg, sku, location,
 		on_hand, committed, unavailable, safety_stock, incoming, run, number, committed_at, transaction_id
 		from contribution where row_key like '["S_"1%'`)
 	if err != nil {
