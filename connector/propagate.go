@@ -128,9 +128,11 @@ func (l *lookups) appeared(t *keptTableRows, hop *mapping.Hop, keys map[string]b
 	}
 }
 
-// referrers are the keys by which rows refer to those of a hop.
+// referrers are the keys by which rows refer to those of a hop. To a row whose key is
+// too long none does, and no source is asked for such a key.
 func referrers(hop *mapping.Hop, keys map[string]bool) map[string]bool {
 	if hop.Width == 1 {
+		maps.DeleteFunc(keys, func(key string, _ bool) bool { return strings.HasPrefix(key, longMark) })
 		return keys
 	}
 	out := make(map[string]bool)
