@@ -46,6 +46,15 @@ func (l *lookups) consequences() []inventory.Rederive {
 	return out.list()
 }
 
+// everything lists all rows that look up others.
+func (l *lookups) everything() []inventory.Rederive {
+	var out rederiveSet
+	for i := range l.uses {
+		out.all(l.uses[i].table)
+	}
+	return out.list()
+}
+
 // mayBeAny reports whether any row of a hop may have changed: when the tables are
 // not exact, a change of a nested set does not tell what stood below the row before.
 func (l *lookups) mayBeAny(hop *mapping.Hop) bool {
