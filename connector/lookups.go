@@ -271,13 +271,17 @@ func (l *lookups) bound() {
 	}
 	l.set = mapping.NewLookups(list...)
 	l.set.Unsettled = true
-	l.set.Missed = func(table cdc.TableName, key string) {
-		if l.missed == nil {
-			return
-		}
-		if l.missed[missedRow{table, key}] = true; len(l.missed) > maxMissed {
-			l.missed = nil
-		}
+	l.set.Missed = l.miss
+}
+
+// miss notes that a row was looked for in vain.
+func (l *lookups) miss(table cdc.TableName, key string) {
+	if l.missed == nil || l.missed[missedRow{table, key}] {
+		return
+	}
+	// The key may be cut out of much more text, which would stay in memory with it.
+	if l.missed[missedRow{table, strings.Clone(key)}] = true; len(l.missed) > maxMissed {
+		l.missed = nil
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -203,6 +204,40 @@ func recalled(list []collision) *spellings {
 	s := newSpellings(slog.New(slog.DiscardHandler), prometheus.NewCounter(prometheus.CounterOpts{}))
 	s.recall(list)
 	return s
+}
+
+// What is remembered of rows does not keep the text alive that it was cut out of.
+func TestRememberedTextsAreCopies(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("12-34 123-4 1234 ", 1_000)
+	within := func(s string) bool {
+		at := uintptr(unsafe.Pointer(unsafe.StringData(s))) - uintptr(unsafe.Pointer(unsafe.StringData(text)))
+		return at < uintptr(len(text))
+	}
+	if !within(text[6:11]) {
+		t.Fatal("what is within is not found")
+	}
+	l := &lookups{missed: make(map[missedRow]bool)}
+	l.miss(publicTable("part"), text[12:16])
+	l.miss(publicTable("part"), text[29:33])
+	for m := range l.missed {
+		if within(m.key) || len(l.missed) != 1 {
+			t.Errorf("%d rows are remembered, %q as it was cut out of a text", len(l.missed), m.key)
+		}
+	}
+	s := recalled(nil)
+	s.note(text[12:16], text[0:5], "part 1")
+	s.note(text[12:16], text[6:11], "part 2")
+	if list := s.collisions(); len(list) != 1 {
+		t.Errorf("%d collisions are known", len(list))
+	}
+	for key, c := range s.told {
+		for _, kept := range []string{key, c.SKU, c.First, c.Second, c.Holder} {
+			if within(kept) {
+				t.Errorf("%q is kept as it was cut out of a text", kept)
+			}
+		}
+	}
 }
 
 // A part number is another's rival until what that belongs to is spelled anew, also

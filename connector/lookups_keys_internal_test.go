@@ -225,6 +225,47 @@ func TestLongKeysCount(t *testing.T) {
 	}
 }
 
+// A row with a key that is too long is kept where its table's rows are counted. No
+// row refers to it, and no source is asked for rows that do.
+func TestLongKeysAreReferredToByNobody(t *testing.T) {
+	t.Parallel()
+	v := &mapping.Vocabulary{Lookups: []mapping.Lookup{
+		{Name: "variant", Table: publicTable("variant"), Key: []string{"article_id"}},
+		{Name: "option", Table: publicTable("variant")},
+	}}
+	r := mapping.Rule{
+		SKU: mapping.Value{Text: "option[variant_id].note"}, Location: mapping.Value{Text: "shelf"},
+		When: mapping.Value{Text: "exists(variant[article_id]) and exists(option[other_id])"},
+	}
+	r.Quantities[inventory.OnHand] = mapping.Value{Text: "qty"}
+	m, err := mapping.Compile(publicTable("quant"), mapping.Spec{Contributes: []mapping.Rule{r}, Vocabulary: v})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newKeyWorld(t)
+	w.l = newLookups([]*mapping.Mapping{m})
+	long := strings.Repeat("x", 400)
+	if err := w.l.tables[w.variant.Name].add(&backfill.Chunk{Table: w.variant, View: seen{}, Rows: []cdc.Row{texts("v1", "7", "x"), texts(long, "7", "x")}}); err != nil {
+		t.Fatal(err)
+	}
+	w.l.bound()
+	w.l.settle("at")
+	for what, tt := range map[string]struct {
+		change cdc.NetChange
+		want   string
+	}{
+		"a note":           {w.becomes(w.variant, "v1", "7", "y"), "variant_id v1"},
+		"that of the long": {w.becomes(w.variant, long, "7", "y"), ""},
+	} {
+		if got := w.commit(tt.change); got != tt.want {
+			t.Errorf("%s: %q is named, want %q", what, got, tt.want)
+		}
+	}
+	if got := w.commit(w.gone(w.variant, long, "NULL", "NULL")); got != "" {
+		t.Errorf("it goes: %q is named", got)
+	}
+}
+
 // Until the tables are exact, a change may have taken away what nothing tells of any
 // more: then all rows are named.
 func TestUnsettledExistenceIsUnsure(t *testing.T) {

@@ -46,6 +46,15 @@ func (l *lookups) consequences() []inventory.Rederive {
 	return out.list()
 }
 
+// everything lists all rows that look up others.
+func (l *lookups) everything() []inventory.Rederive {
+	var out rederiveSet
+	for i := range l.uses {
+		out.all(l.uses[i].table)
+	}
+	return out.list()
+}
+
 // mayBeAny reports whether any row of a hop may have changed: when the tables are
 // not exact, a change of a nested set does not tell what stood below the row before.
 func (l *lookups) mayBeAny(hop *mapping.Hop) bool {
@@ -128,9 +137,11 @@ func (l *lookups) appeared(t *keptTableRows, hop *mapping.Hop, keys map[string]b
 	}
 }
 
-// referrers are the keys by which rows refer to those of a hop.
+// referrers are the keys by which rows refer to those of a hop. To a row whose key is
+// too long none does, and no source is asked for such a key.
 func referrers(hop *mapping.Hop, keys map[string]bool) map[string]bool {
 	if hop.Width == 1 {
+		maps.DeleteFunc(keys, func(key string, _ bool) bool { return strings.HasPrefix(key, longMark) })
 		return keys
 	}
 	out := make(map[string]bool)

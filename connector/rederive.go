@@ -55,8 +55,10 @@ type rederiver struct {
 	wake atomic.Int64
 
 	mu sync.Mutex
-	// oldest is the first message that is not answered, zero if none is.
-	oldest inventory.Position
+	// oldest is the first message that is not answered, zero if none is, and kept a
+	// position up to which everything is, from which on a restart looks for what is not:
+	// zero as long as it does not matter.
+	oldest, kept inventory.Position
 }
 
 // cursorEvery is how often the log's tail is kept as the place from which a restart
@@ -135,15 +137,28 @@ func (d *rederiver) pastGap() {
 	d.gap = inventory.Position{}
 }
 
-// holds returns the first message that must not be purged, zero if none is open.
-// For any goroutine.
+// holds returns the first message that must not be purged, zero if that is none: one
+// that is open, or that a restart reads to find what is. For any goroutine.
 func (d *rederiver) holds() inventory.Position {
 	if d == nil {
 		return inventory.Position{}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.oldest
+	if d.kept.IsZero() {
+		return d.oldest
+	}
+	return inventory.Position{Run: d.kept.Run, Number: d.kept.Number + 1}
+}
+
+// keep has a position kept as one up to which everything is answered, which rests on
+// the message at rests.
+func (d *rederiver) keep(cursor, rests inventory.Position) {
+	d.mu.Lock()
+	d.kept = cursor
+	d.mu.Unlock()
+	d.s.load.keepCursor(cursor, rests)
+	d.cursorKept = time.Now()
 }
 
 // step goes on at a boundary that the stream has reached.
@@ -359,8 +374,7 @@ func (d *rederiver) acknowledged() {
 		return
 	}
 	d.s.c.cfg.Metrics.rederiveSeconds.WithLabelValues(d.s.c.cfg.Source).Observe(time.Since(d.begun).Seconds())
-	d.s.load.keepCursor(d.through, d.answer)
-	d.cursorKept = time.Now()
+	d.keep(d.through, d.answer)
 	d.answer = inventory.Position{}
 	clear(d.arrived)
 	d.release()
@@ -384,8 +398,8 @@ func (d *rederiver) keepCursor() {
 		return
 	}
 	if tail := d.s.out.place().tail; d.cursor.Before(tail) {
-		d.cursor, d.cursorKept = tail, time.Now()
-		d.s.load.keepCursor(tail, tail)
+		d.cursor = tail
+		d.keep(tail, tail)
 	}
 }
 
@@ -416,46 +430,84 @@ func (d *rederiver) tick(ctx context.Context) error {
 
 // resume reads from the log what earlier runs left open: what was stated behind
 // the kept cursor and not answered. A gap leaves nothing open, because everything
-// behind it is loaded anew.
+// behind it is loaded anew. If messages behind the cursor are gone, as when a log that
+// was full made room for the run to begin, nobody knows what they named: all rows then.
 func (d *rederiver) resume(ctx context.Context, cursor inventory.Position) error {
 	tail := d.s.start.Tail
 	if tail.IsZero() || !cursor.Before(tail) {
 		return nil
 	}
+	left, err := d.readOpen(ctx, cursor)
+	if err != nil {
+		return fmt.Errorf("read log of source %s: %w", d.s.c.cfg.Source, err)
+	}
+	for _, s := range left.open {
+		d.state(s.list, s.at)
+	}
+	if len(left.open) > 0 {
+		d.kept = cursor
+		d.s.c.cfg.Logger.InfoContext(ctx, "rows are left to be derived again", "messages", len(left.open))
+	}
+	if left.unresolved || !left.gone.IsZero() {
+		d.s.lookups.missed = nil // nobody kept what was missed
+	}
+	if !left.gone.IsZero() {
+		d.s.c.cfg.Logger.WarnContext(ctx, "messages that may name rows to be derived again are gone: all rows that look up others are",
+			"after", cursor.String(), "through", left.gone.String())
+		d.state(d.s.lookups.everything(), tail)
+	}
+	return nil
+}
+
+// leftBehind is what earlier runs left in the log.
+type leftBehind struct {
+	open openStatements
+	// gone is the last of the messages that are missing at the beginning, zero if none is
+	// or if it does not matter what they named.
+	gone inventory.Position
+	// unresolved says that a row waits for another.
+	unresolved bool
+}
+
+// readOpen reads the log from cursor up to the tail with which the run began.
+func (d *rederiver) readOpen(ctx context.Context, cursor inventory.Position) (left leftBehind, err error) {
 	reader, err := d.s.c.cfg.Open(ctx)
 	if err != nil {
-		return fmt.Errorf("open log of source %s: %w", d.s.c.cfg.Source, err)
+		return left, err
 	}
 	defer reader.Close() //nolint:errcheck // a reader has nothing to lose
 	if err := reader.Seek(ctx, cursor, 0); err != nil {
-		return fmt.Errorf("seek %s in log of source %s: %w", cursor, d.s.c.cfg.Source, err)
+		return left, fmt.Errorf("seek %s: %w", cursor, err)
 	}
-	var left openStatements
+	tail := d.s.start.Tail
 	for at := cursor; at.Before(tail); {
 		messages, err := reader.Next(ctx, resumeBytes, resumeWait)
 		if err != nil {
-			return fmt.Errorf("read log of source %s: %w", d.s.c.cfg.Source, err)
+			return left, err
 		}
 		if len(messages) == 0 {
-			return fmt.Errorf("read log of source %s: it ends at %s, before its tail %s", d.s.c.cfg.Source, at, tail)
+			return left, fmt.Errorf("it ends at %s, before its tail %s", at, tail)
+		}
+		if previous := messages[0].Previous; at == cursor && !cursor.IsZero() && cursor.Before(previous) {
+			left.gone = previous
 		}
 		for i := range messages {
 			if m := &messages[i].Message; !tail.Before(m.Position) {
 				left.take(m)
-				if unresolved(m) {
-					d.s.lookups.missed = nil // nobody kept what it missed
-				}
 			}
 		}
 		at = messages[len(messages)-1].Position
 	}
-	for _, s := range left {
-		d.state(s.list, s.at)
+	return left, nil
+}
+
+// take takes the next message.
+func (l *leftBehind) take(m *inventory.Message) {
+	l.open.take(m)
+	l.unresolved = l.unresolved || unresolved(m)
+	if m.SourceGap != nil || m.Rederived != nil && !m.Rederived.Through.Before(l.gone) {
+		l.gone = inventory.Position{}
 	}
-	if len(left) > 0 {
-		d.s.c.cfg.Logger.InfoContext(ctx, "rows are left to be derived again", "messages", len(left))
-	}
-	return nil
 }
 
 // unresolved reports whether a row of m waits for another.

@@ -521,6 +521,50 @@ func TestOpenRederivationsHoldThePurge(t *testing.T) {
 	})
 }
 
+// TestRoomThatIsMadeForgetsNothing has a log make room for a run, as one that is full
+// does, while a row waits to be derived again: the commit that says so goes.
+func TestRoomThatIsMadeForgetsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := refWorld(t, 0)
+		d := w.start()
+		defer func() { d.kill() }()
+		passTime(time.Minute)
+		w.source.breakReads(5 * time.Minute)
+		w.source.commitRefs(func(c *memCommit) { w.source.refs[0].write(c, "P0", &refRow{"R", "B0"}) })
+		passTime(15 * time.Second)
+		w.source.commitAt(time.Now())
+		passTime(15 * time.Second)
+		d.kill()
+		if names, _ := w.log.named(0); strings.Join(names, "; ") != "public.bin [P0]" {
+			t.Errorf("the log names %q", names)
+		}
+		w.log.makeRoom()
+		if names, _ := w.log.named(0); len(names) > 0 {
+			t.Fatalf("the log still names %q", names)
+		}
+		w.source.breakReads(0)
+		for range 2 { // a run that ends before it is done leaves it to the next
+			d = w.start()
+			passTime(time.Second)
+			d.kill()
+		}
+		d = w.start()
+		passTime(2 * time.Minute)
+		want := map[string]string{"[1]": "R/XB0 L0 3", "[2]": "XP1/XB0 L0 4"}
+		if diff := cmp.Diff(want, w.store.state.feeds[0].counts()); diff != "" {
+			t.Errorf("the store (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// makeRoom removes all messages but the newest.
+func (l *memLog) makeRoom() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.messages = slices.Clone(l.messages[len(l.messages)-1:])
+}
+
 // TestGapThatIsNotStatedLetsNothingGo has a slot dropped while a row waits to be
 // derived again. The run that finds the gap makes another slot, where the first
 // stood, and ends before it states the gap: the next one sees none.

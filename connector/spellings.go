@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,7 +85,9 @@ func (s *spellings) note(key, spelled, holder string) (other string, known bool)
 		return "", true
 	}
 	if _, told := s.told[key]; !told {
-		s.told[key], s.fresh = collision{key, first, spelled, by}, true
+		// What is kept must not keep the text alive that it may be cut out of.
+		key, spelled = strings.Clone(key), strings.Clone(spelled)
+		s.told[key], s.fresh = collision{key, strings.Clone(first), spelled, strings.Clone(by)}, true
 		s.count.Inc()
 		s.log.Warn("two part numbers become one SKU: if they are two articles, give their brand a rule of its own under partno",
 			"sku", key, "first", first, "of", by, "second", spelled, "of_second", holder)
