@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -269,13 +270,17 @@ func (l *loader) settle() {
 	l.job.phase = jobEnding
 }
 
-// settleRejects removes rejects as they come, until ctx ends.
+// settleRejects removes rejects as they come, until ctx ends. Those that cannot be
+// removed, as for want of a permission, stay, and are shown as resolved.
 func (l *loader) settleRejects(ctx context.Context) error {
 	for {
 		select {
 		case refs := <-l.settling:
-			if err := l.s.run.Settle(ctx, refs); err != nil {
+			switch err := l.s.run.Settle(ctx, refs); {
+			case ctx.Err() != nil, errors.Is(err, ErrLogChanged), errors.Is(err, ErrLeaseLost):
 				return err
+			case err != nil:
+				l.s.c.cfg.Logger.WarnContext(ctx, "rejects that were tried again were not removed; drop those that are resolved", "error", err)
 			}
 			l.settled <- struct{}{}
 			l.s.c.cfg.Adapter.Nudge()
