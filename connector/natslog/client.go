@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -141,8 +142,12 @@ func (c *Client) endpoint() (string, []nats.Option, error) {
 		auth, err := c.credentials()
 		return c.cfg.URL, auth, err
 	}
-	key, err := nats.NkeyOptionFromSeed(keyPath(c.cfg.Embedded.Dir, c.options.Role))
-	if err != nil {
+	path := keyPath(c.cfg.Embedded.Dir, c.options.Role)
+	key, err := nats.NkeyOptionFromSeed(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil, fmt.Errorf("key of %s for the embedded nats server: %s is not there yet; the daemon makes it when it first starts", c.options.Role, path)
+	case err != nil:
 		return "", nil, fmt.Errorf("key of %s for the embedded nats server: %w", c.options.Role, err)
 	}
 	auth := []nats.Option{key}

@@ -53,7 +53,7 @@ func TestCommandsWithoutServers(t *testing.T) {
 	}
 	command("completion", "tcsh").expect(t, 2, "tcsh")
 	help := command("--help")
-	help.expect(t, 0, "Exit codes: 0 fine, 1 failed, 2 usage or configuration, 3 check found problems.")
+	help.expect(t, 0, "Exit codes: 0 fine, 1 failed, 2 usage or configuration, 3 problems were found.")
 	for _, name := range regexp.MustCompile(`(?m)^  ([a-z]+) +[A-Z]`).FindAllStringSubmatch(help.out, -1) {
 		command(name[1], "--help").expect(t, 0, "Usage:\n  tailstock "+name[1])
 	}

@@ -24,6 +24,8 @@ type Known struct {
 	Variables []Variable `json:"variables,omitempty"`
 
 	schema, prefix string
+	// schemas and prefixes are further ones of the same software.
+	schemas, prefixes []string
 	// not are the versions that its columns rule out.
 	not []string
 	// tenants are the values of the column that tells companies apart.
@@ -166,8 +168,9 @@ func tenants(t *survey.Table, column string) []string {
 	return out
 }
 
-// match finds a schema in which all tables of s are, under one prefix.
-func (s *signature) match(d *survey.Database) (*Known, *survey.Table) {
+// match finds a schema in which all tables of s are, under one prefix, and its table
+// that tells the most. Others like it are noted.
+func (s *signature) match(d *survey.Database) (k *Known, found *survey.Table) {
 	for i := range d.Tables {
 		first := &d.Tables[i]
 		prefix, ok := strings.CutSuffix(first.Name.Name, s.tables[0].name)
@@ -180,9 +183,16 @@ func (s *signature) match(d *survey.Database) (*Known, *survey.Table) {
 		if slices.ContainsFunc(s.tables, func(t signedTable) bool { return !t.in(in(t.name)) }) {
 			continue
 		}
-		return s.describe(first, prefix, in), first
+		switch schema := first.Name.Schema; {
+		case k == nil:
+			k, found = s.describe(first, prefix, in), first
+		case schema != k.schema && !slices.Contains(k.schemas, schema):
+			k.schemas = append(k.schemas, schema)
+		case schema == k.schema:
+			k.prefixes = append(k.prefixes, prefix)
+		}
 	}
-	return nil, nil
+	return k, found
 }
 
 // in reports whether a table has what the signature asks for.
@@ -241,9 +251,9 @@ func (k *Known) choosePreset(s *signature, o *Options) {
 func (k *Known) fill(v *Variable, s *signature) {
 	switch v.Name {
 	case "schema", "database":
-		v.Value = k.schema
+		v.Value, v.Others = k.schema, k.schemas
 	case "prefix":
-		v.Value = k.prefix
+		v.Value, v.Others = k.prefix, k.prefixes
 	case s.tenantVariable:
 		if len(k.tenants) > 0 && (v.Required || v.Default != "") {
 			v.Value = k.tenants[0]

@@ -52,12 +52,23 @@ func Propose(d *survey.Database, o Options) *Proposal {
 		p.draw()
 		p.decide()
 		p.write(out)
+		p.incomplete(out)
 	}
 	p.unseen(d)
 	p.zones()
 	p.known(out.Known)
 	out.Findings = p.findings
 	return out
+}
+
+// incomplete remarks that promises alone are proposed.
+func (p *proposer) incomplete(out *Proposal) {
+	if out.Active() && !out.Complete() {
+		p.findings = append(p.findings, cdc.Finding{
+			Requirement: "stock", State: cdc.FindingProblem, Detail: "no table that is proposed says what is on hand, so that levels would be promises alone",
+			Fix: "see that the table that holds the stock is looked at and readable, or take one of the alternatives",
+		})
+	}
 }
 
 // known remarks what a preset must be told that the database does not say, and what
@@ -300,7 +311,10 @@ func (p *proposer) decidePromises(stock *draft) {
 		return f.Name == onHand && strings.HasPrefix(f.Why, "what is available")
 	}))
 	expected := stock != nil && stock.says(incoming)
-	demand := slices.ContainsFunc(p.drafts, func(d *draft) bool { return d.role == roleDemand && d.refused == "" })
+	proposed := func(r role) bool {
+		return slices.ContainsFunc(p.drafts, func(d *draft) bool { return d.role == r && d.refused == "" })
+	}
+	demand, reserved := proposed(roleDemand), proposed(roleReservation)
 	for _, d := range p.drafts {
 		if d.refused != "" {
 			continue
@@ -310,10 +324,29 @@ func (p *proposer) decidePromises(stock *draft) {
 			d.refused = fmt.Sprintf("%s deducts promises already: with both, they would be deducted twice", stock.table.Table.Name)
 		case d.role == roleReservation && demand:
 			d.refused = "reservations are mostly made for order lines, which are mapped: with both, a promise would be deducted twice"
+		case d.role == roleBasket && reserved && !demand:
+			d.refused = "reservations are mostly made for what is in baskets, and are mapped: with both, a promise would be deducted twice"
 		case expected && d.role == rolePurchase:
 			d.refused = fmt.Sprintf("%s has what is expected already", stock.table.Table.Name)
 		case (deducted || expected) && d.role == roleTransfer:
 			d.refused = fmt.Sprintf("%s has promises or what is expected already, mostly with transfers", stock.table.Table.Name)
+		}
+	}
+	p.twice(roleDemand)
+	p.twice(rolePurchase)
+}
+
+// twice remarks that several tables of a role are proposed, whose lines may be the same.
+func (p *proposer) twice(r role) {
+	var first *draft
+	for _, d := range p.drafts {
+		switch {
+		case d.role != r || d.refused != "":
+		case first == nil:
+			first = d
+		default:
+			p.remark(cdc.FindingWarning, d.table, fmt.Sprintf("has %s, as table %s has", d.shape, first.table.Table.Name),
+				"see that no line stands in both, which would count it twice")
 		}
 	}
 }

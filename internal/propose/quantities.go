@@ -89,6 +89,26 @@ func (q *quantities) stock() (best *column, others []*column) {
 	return best, slices.DeleteFunc(all, func(c *column) bool { return c == best })
 }
 
+// there returns the column that says how much is there, nil for none, those that were
+// deducted from it, others that are called like it, and what it rests on. What is
+// available stands for what is there if nothing else says that.
+func (q *quantities) there() (c *column, deducted, others []*column, why string) {
+	c, others = q.stock()
+	switch {
+	case c != nil && len(q.onHand) > 0:
+		return c, nil, others, "called like a stock"
+	case c != nil:
+		return c, nil, others, "the quantity of a row of stock"
+	case len(q.available) == 0:
+		return nil, nil, nil, ""
+	}
+	c, q.available = q.available[0], q.available[1:]
+	if deducted = slices.Concat(q.reserved, q.damaged); len(deducted) == 0 {
+		return c, nil, nil, "what is available, for want of what is there: promises are deducted from it already"
+	}
+	return c, deducted, nil, "what is available, for want of what is there, and what was deducted from it: " + names(deducted)
+}
+
 // sum adds columns up. A single one may be NULL, which counts as zero.
 func sum(columns []*column) string {
 	if len(columns) == 1 {

@@ -123,10 +123,10 @@ func (r *renderer) head(p *Proposal, d *survey.Database, f *Frame) {
 	r.line("#   tailstock check    what is missing, with the exact SQL")
 	r.line("#   tailstock map      what sample rows would contribute; compare it with what the ERP itself shows")
 	r.line("#   tailstock run")
-	r.line("# Below, a # in the first column makes an alternative of a line: take it away to use that.")
 	if variable, ok := strings.CutPrefix(f.DSN, "${"); ok {
 		r.line("# with the connection string in the variable %s.", strings.TrimSuffix(variable, "}"))
 	}
+	r.line("# Below, a # in the first column makes an alternative of a line: take it away to use that.")
 	r.findings(p.Findings)
 	r.setup(f)
 	r.line("")

@@ -18,16 +18,12 @@ func (p *proposer) stock(t *table, r role) *draft {
 	}
 	places, _, _ := p.places(t)
 	q := t.quantities()
-	column, others := q.stock()
-	whyOnHand := "called like a stock"
-	switch {
-	case column == nil && len(q.available) > 0:
-		column, q.available = q.available[0], q.available[1:]
-		whyOnHand = "what is available, for want of what is there: promises are deducted from it already"
-	case column == nil:
+	c, deducted, others, whyOnHand := q.there()
+	if c == nil {
 		return nil
-	case len(q.onHand) == 0:
-		whyOnHand = "the quantity of a row of stock"
+	}
+	if d.refused == "" && r == roleStock && t.deeds() {
+		d.refused = "it is called like receipts, issues, counts or corrections, whose sum is not what is there"
 	}
 	if d.shape = p.stockShape(t, item, places); r == roleMaster {
 		d.shape = "list of articles, in which the stock stands as well"
@@ -35,9 +31,12 @@ func (p *proposer) stock(t *table, r role) *draft {
 	place := d.at(p, places)
 	barred, gone := p.stockStates(d, d.hops)
 	rule := Rule{Fields: d.where(gone...)}
-	rule.Fields = append(rule.Fields, Field{sku, item.expr, item.why}, place, Field{onHand, column.alone(), whyOnHand})
-	rule.Fields = append(rule.Fields, p.promised(d, column, &q)...)
-	rule.Fields = append(rule.Fields, unsellable(d, column, &q, barred)...)
+	rule.Fields = append(rule.Fields, Field{sku, item.expr, item.why}, place, Field{onHand, sum(slices.Concat([]*column{c}, deducted)), whyOnHand})
+	rule.Fields = append(rule.Fields, p.promised(d, c, &q)...)
+	if len(q.damaged) > 0 && len(deducted) == 0 {
+		d.note("%s must be part of %s, because available is on_hand - committed - unavailable - safety_stock; if it is beside it, add it to on_hand", names(q.damaged), c.Name)
+	}
+	rule.Fields = append(rule.Fields, unsellable(c, &q, barred)...)
 	if len(q.safety) > 0 {
 		rule.Fields = append(rule.Fields, Field{safetyStock, q.safety[0].alone(), "called like the least that is to stay"})
 	}
@@ -54,6 +53,13 @@ func (p *proposer) stock(t *table, r role) *draft {
 	p.units(d)
 	d.score = stockScore(t, &q, item, places)
 	return d
+}
+
+// deeds reports whether the table is called like what happens to a stock, of which the
+// stock is at most a part: "stock_in", "inventory_count".
+func (t *table) deeds() bool {
+	return t.name.head(isIn) || t.name.head(isOut) || t.name.has("receipt", "receipts", "receiving", "issue", "shipment", "shipments",
+		"delivery", "deliveries", "adjustment", "adjustments", "correction", "corrections", "count", "counts", "stocktake", "inventur", "consumption")
 }
 
 // stockScore says how surely the table is one of stock.
@@ -120,11 +126,10 @@ func (p *proposer) promised(d *draft, column *column, q *quantities) []Field {
 }
 
 // unsellable returns the field "unavailable" of a row of stock.
-func unsellable(d *draft, column *column, q *quantities, barred []condition) []Field {
+func unsellable(column *column, q *quantities, barred []condition) []Field {
 	var exprs, whys []string
 	if len(q.damaged) > 0 {
 		exprs, whys = append(exprs, sum(q.damaged)), append(whys, "called like what is there and not for sale")
-		d.note("%s must be part of %s, because available is on_hand - committed - unavailable - safety_stock; if it is beside it, add it to on_hand", names(q.damaged), column.Name)
 	}
 	if len(barred) > 0 {
 		k := anyOf(barred)
@@ -208,6 +213,9 @@ func (p *proposer) promise(t *table, r role) *draft {
 	d, item, ok := p.begin(t, r)
 	if !ok {
 		return nil
+	}
+	if d.refused == "" && t.name.says(isElse) {
+		d.refused = "it is called like offers, returns or production, and nothing says whether its lines take stock away or bring it"
 	}
 	kind := committed
 	if r == rolePurchase {

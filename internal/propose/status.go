@@ -73,8 +73,8 @@ var stateWords = map[subject]map[state]string{ //nolint:gochecknoglobals // a co
 			"geplant angefordert offen neu freigegeben demande demandee planifie attente solicitado planificado pendiente richiesto pianificato",
 		stateAway: "transit intransit in-transit shipped sent underway dispatched moving left enroute " +
 			"unterwegs versendet versandt expedie expediee envoye enviado spedito viaggio transito",
-		stateDone: "received done closed cancelled canceled cancel complete completed arrived delivered draft rejected void " +
-			"erhalten eingegangen erledigt storniert abgeschlossen entwurf recu recue termine annule brouillon recibido cancelado cerrado ricevuto chiuso annullato",
+		stateDone: "received done closed posted booked cancelled canceled cancel complete completed arrived delivered draft rejected void " +
+			"erhalten eingegangen erledigt gebucht verbucht storniert abgeschlossen entwurf recu recue termine annule brouillon recibido cancelado cerrado ricevuto chiuso annullato",
 	},
 	ofMove: {
 		statePlus: "in receipt received receive purchase credit plus return inbound incoming production produced goods-in gr putaway " +

@@ -47,6 +47,7 @@ const (
 	aLine        meaning = "line"
 	aBasket      meaning = "basket"
 	aReservation meaning = "reservation"
+	isElse       meaning = "else" // orders that are no sales: offers, returns, production
 	isFrom       meaning = "from"
 	isTo         meaning = "to"
 	isIn         meaning = "in"
@@ -89,7 +90,7 @@ var vocabulary = map[meaning]string{ //nolint:gochecknoglobals // a constant of 
 	isShipped:    "shipped delivered fulfilled dispatched sent issued geliefert versendet versandt livre livree expedie expediee entregada entregado enviada consegnata spedita geleverd picked received recu recue recibida ricevuta eingegangen cancelled canceled storniert annulee",
 	isOpen:       "open remaining outstanding backorder backordered offen offene restant reste rest pendiente residuo openstaand due",
 	isMaximum:    "max maximum maximal maximo massimo",
-	isAside:      "price cost preis kosten prix cout precio coste costo prezzo value valuation wert montant importe importo weight gewicht poids peso volume width height length depth tax rate percent percentage discount rabatt pack lead days count counted diff difference version sort priority sequence seq pos position row level rank year month age score margin threshold lock revision fee duty carton multiple moq average avg last amount currency",
+	isAside:      "price cost preis kosten prix cout precio coste costo prezzo value valuation wert montant importe importo weight gewicht poids peso volume width height length depth tax rate percent percentage discount rabatt pack lead days count counted diff difference version sort priority sequence seq pos position row level rank year month age score margin threshold lock revision fee duty carton multiple moq average avg last opening initial previous amount currency",
 	aStatus:      "status state zustand statut estado stato etat toestand docstatus phase stage",
 	aKind:        "type kind art typ property condition quality usage category class klasse genre tipo qualitat qualitaet qualite calidad qualita grade usage bintype soort",
 	isActive:     "active isactive enabled aktiv actif activo attivo gueltig valid actief inuse",
@@ -104,6 +105,7 @@ var vocabulary = map[meaning]string{ //nolint:gochecknoglobals // a constant of 
 	aLine:        "line item items lines detail details position positionen pos zeile ligne lignes linea lineas riga righe det row regel regels",
 	aBasket:      "basket cart warenkorb panier carrito carrello hold holds checkout winkelwagen",
 	aReservation: "reservation reservations allocation allocations reservierung reservierungen reserva reservas prenotazione pick picking pickliste picklist",
+	isElse:       "quote quotation offer return returns rma production manufacturing work assembly angebot ruecksendung rucksendung retoure rueckgabe ruckgabe fertigung produktion devis offre retour oferta devolucion produccion preventivo reso resi produzione offerte productie",
 	isFrom:       "from source src origin von quelle depuis desde origen da origine van ab",
 	isTo:         "to dest destination target nach ziel zu vers hacia destino a destinazione naar dst",
 	isIn:         "in eingang zugang entree entrada entrata debit receipts ein",

@@ -3,6 +3,7 @@ package stockstore_test
 import (
 	"database/sql"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -95,7 +96,7 @@ func TestCheckProblems(t *testing.T) {
 		"schema for the stock store":          as(func(u *url.URL) { u.RawQuery += "&search_path=nosuch" }),
 		"writable stock store":                as(func(u *url.URL) { u.RawQuery += "&default_transaction_read_only=on" }),
 		"configuration of the stock store":    {},
-		"directory of the stock store":        {SQLite: filepath.Join(t.TempDir(), "missing", "stock.db")},
+		"directory of the stock store":        {SQLite: filepath.Join(os.Args[0], "stock.db")}, // a file is no directory
 		"file of the stock store":             {SQLite: t.TempDir()},
 		"connection to the stock store again": as(func(u *url.URL) { u.Path = "/nosuch" }),
 	} {
@@ -108,4 +109,18 @@ func TestCheckProblems(t *testing.T) {
 	if warned.State != cdc.FindingWarning || !strings.Contains(warned.Detail, "fsync is off") {
 		t.Errorf("a test server without fsync: %+v", warned)
 	}
+}
+
+// The directory of a file is made with it, as that of the embedded server is.
+func TestDirectoryIsMade(t *testing.T) {
+	t.Parallel()
+	cfg := stockstore.Config{SQLite: filepath.Join(t.TempDir(), "deep", "data", "stock.db")}
+	findings := stockstore.Check(t.Context(), cfg)
+	wantFine(t, findings)
+	if f := findingOf(t, findings, "directory of the stock store"); !strings.Contains(f.Detail, "the first start makes it") {
+		t.Errorf("%+v", f)
+	}
+	s := openStore(t, cfg)
+	defer s.Close()
+	wantFine(t, stockstore.Check(t.Context(), cfg))
 }

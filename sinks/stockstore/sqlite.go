@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -31,6 +32,9 @@ type sqliteDB struct {
 func openSQLite(ctx context.Context, cfg Config) (*sqliteDB, error) {
 	path, err := filepath.Abs(cfg.SQLite)
 	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
 	dsn := func(pragmas ...string) string {

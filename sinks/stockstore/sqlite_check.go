@@ -43,9 +43,17 @@ func (c *check) sqlite(ctx context.Context, cfg Config) {
 	}
 }
 
-// writableDir tries the directory: SQLite makes files beside its own.
+// writableDir tries the directory: SQLite makes files beside its own. One that is not
+// there is made in the nearest above it that is.
 func (c *check) writableDir(dir string) bool {
-	probe, err := os.CreateTemp(dir, ".tailstock-check-*")
+	existing := dir
+	for existing != filepath.Dir(existing) {
+		if _, err := os.Stat(existing); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		existing = filepath.Dir(existing)
+	}
+	probe, err := os.CreateTemp(existing, ".tailstock-check-*")
 	if err != nil {
 		c.problem("directory of the stock store", err.Error(), "create the directory, writable for the user that runs tailstock")
 		return false
@@ -54,6 +62,10 @@ func (c *check) writableDir(dir string) bool {
 	if err != nil {
 		c.problem("directory of the stock store", err.Error(), "")
 		return false
+	}
+	if existing != dir {
+		c.ok("directory of the stock store", dir+" is not there; the first start makes it")
+		return true
 	}
 	c.ok("directory of the stock store", dir+" is writable")
 	return true

@@ -201,7 +201,7 @@ func TestOpenFails(t *testing.T) {
 	}
 	for name, cfg := range map[string]stockstore.Config{
 		"no database file": {SQLite: file},
-		"no directory":     {SQLite: filepath.Join(t.TempDir(), "missing", "stock.db")},
+		"no directory":     {SQLite: filepath.Join(file, "stock.db")},
 		"nobody there":     {Postgres: "postgres://u:secret@127.0.0.1:1/d"},
 		"no such database": {Postgres: testenv.Database(t) + "x"},
 	} {

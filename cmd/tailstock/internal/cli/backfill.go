@@ -146,7 +146,7 @@ func (o *backfillOptions) target(cfg *config.Config) (*config.Source, string, er
 	}
 	switch len(tables) {
 	case 0:
-		return nil, "", fmt.Errorf("no table %q is mapped", o.table)
+		return nil, "", noTable(o.table, sources)
 	case 1:
 		return source, tables[0], nil
 	}

@@ -16,7 +16,7 @@ const (
 	ExitFailed = 1
 	// ExitUsage: the command line or the configuration is wrong.
 	ExitUsage = 2
-	// ExitProblems: check found problems.
+	// ExitProblems: problems were found.
 	ExitProblems = 3
 )
 

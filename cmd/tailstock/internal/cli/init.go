@@ -38,7 +38,7 @@ It never stands in the configuration: ${NAME} and file:PATH are kept as they are
 and anything else becomes ${TAILSTOCK_SOURCE_DSN}.
 
 Exit codes: 0 a configuration was written, 1 the database cannot be looked at, 2
-usage, 3 nothing looks like stock, or a preset needs to be told something.`
+usage, 3 nothing proposed says what is on hand, or a preset needs to be told something.`
 
 // dsnVariable holds the connection string where the configuration does not say otherwise.
 const dsnVariable = "TAILSTOCK_SOURCE_DSN"
@@ -94,6 +94,10 @@ type initReport struct {
 	Findings []finding `json:"findings"`
 	// Config is the configuration, empty if there is nothing to map.
 	Config string `json:"config,omitempty"`
+
+	// unset is the variable that the configuration has the connection string from, if
+	// nothing has set it.
+	unset string
 }
 
 func (a *app) init(ctx context.Context, o *initOptions) error {
@@ -110,6 +114,9 @@ func (a *app) init(ctx context.Context, o *initOptions) error {
 	report, err := target.look(ctx, o)
 	if err != nil {
 		return err
+	}
+	if _, set := a.Lookup(dsnVariable); !set && target.dsn == "${"+dsnVariable+"}" {
+		report.unset = dsnVariable
 	}
 	if report.Config != "" && o.output != "" {
 		if err := o.write(report.Config); err != nil {
@@ -265,7 +272,7 @@ func (t *initTarget) look(ctx context.Context, o *initOptions) (*initReport, err
 		return nil, err
 	}
 	report.addFindings("source "+report.Source, frame.Setup)
-	report.Config, report.OK = propose.Render(p, d, frame), true
+	report.Config, report.OK = propose.Render(p, d, frame), p.Complete() || p.Known != nil && p.Known.Preset != ""
 	return report, nil
 }
 
@@ -411,6 +418,9 @@ func (a *app) showInit(r *initReport) error {
 		fmt.Fprintf(&b, "  %-9s %s: %s\n", f.State, f.Requirement, f.Detail)
 	}
 	if r.Config != "" {
+		if r.unset != "" {
+			fmt.Fprintf(&b, "set %s to the connection string, which is not in the file\n", r.unset)
+		}
 		fmt.Fprintf(&b, "read it, then: tailstock check -c %[1]s, tailstock map -c %[1]s\n", r.Output)
 	} else {
 		b.WriteString("See with --schema and --table that the tables that hold stock are looked at and readable, or write the mapping by hand: docs/mapping.md.\n")

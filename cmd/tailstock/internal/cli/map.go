@@ -104,7 +104,7 @@ func (a *app) mapRows(ctx context.Context, cfg *config.Config, o *mapOptions) er
 		tables = append(tables, more...)
 	}
 	if len(tables) == 0 {
-		return &usageError{fmt.Errorf("no table %q is mapped", o.table)}
+		return noTable(o.table, sources)
 	}
 	if err := a.show(tables, func() error { return a.showMapped(tables) }); err != nil {
 		return err
@@ -113,6 +113,17 @@ func (a *app) mapRows(ctx context.Context, cfg *config.Config, o *mapOptions) er
 		return errProblems
 	}
 	return nil
+}
+
+// noTable says which tables are mapped where one was named that is not.
+func noTable(table string, sources []config.Source) error {
+	var names []string
+	for i := range sources {
+		for _, m := range sources[i].Mappings {
+			names = append(names, m.Table().String())
+		}
+	}
+	return &usageError{fmt.Errorf("no table %q is mapped; there are %s", table, strings.Join(names, ", "))}
 }
 
 func anyProblem(tables []mappedTable) bool {
@@ -138,7 +149,7 @@ func mapSource(ctx context.Context, s *config.Source, o *mapOptions) ([]mappedTa
 	}
 	var out []mappedTable
 	for _, m := range s.Mappings {
-		if o.table != "" && m.Table().String() != o.table {
+		if name := m.Table(); o.table != "" && name.String() != o.table && name.Name != o.table {
 			continue
 		}
 		t, err := mapTable(ctx, source, lookups, m, o.rows)

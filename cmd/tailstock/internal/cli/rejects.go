@@ -318,10 +318,10 @@ func (a *app) listRejects(ctx context.Context, r *rejectReader, o *rejectsListOp
 	if at < last && len(list.Rejects) == o.limit {
 		list.Next = at
 	}
-	return a.show(list, func() error { return a.showRejects(&list) })
+	return a.show(list, func() error { return a.showRejects(&list, o.any()) })
 }
 
-func (a *app) showRejects(list *rejectList) error {
+func (a *app) showRejects(list *rejectList, filtered bool) error {
 	if len(list.Rejects) > 0 {
 		rows := [][]string{{"ID", "KEPT", "STATE", "SOURCE", "TABLE", "ROW", "WHY"}}
 		for i := range list.Rejects {
@@ -333,8 +333,14 @@ func (a *app) showRejects(list *rejectList) error {
 		if err := a.table(rows); err != nil {
 			return err
 		}
-	} else if _, err := fmt.Fprintln(a.Out, "no row is kept as rejected"); err != nil {
-		return err
+	} else {
+		none := "no row is kept as rejected"
+		if filtered {
+			none += " that the flags choose"
+		}
+		if _, err := fmt.Fprintln(a.Out, none); err != nil {
+			return err
+		}
 	}
 	if list.Resolved > 0 {
 		fmt.Fprintf(a.Out, "%s left out: show them with --all, forget them with \"tailstock rejects drop --resolved\"\n", count(list.Resolved, "resolved reject"))
@@ -389,7 +395,7 @@ func (a *app) listUnresolved(ctx context.Context, o *rejectsListOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.show(list, func() error { return a.showUnresolved(list) })
+	return a.show(list, func() error { return a.showUnresolved(list, o.limit) })
 }
 
 // fullTable is the name of a table with its schema, if it is mapped.
@@ -404,7 +410,7 @@ func fullTable(cfg *config.Config, table string) string {
 	return table
 }
 
-func (a *app) showUnresolved(list []unresolvedRows) error {
+func (a *app) showUnresolved(list []unresolvedRows, limit int) error {
 	if len(list) == 0 {
 		_, err := fmt.Fprintln(a.Out, "no row waits for one that it looks up")
 		return err
@@ -416,7 +422,11 @@ func (a *app) showUnresolved(list []unresolvedRows) error {
 			strconv.FormatInt(u.Rows, 10), u.Since.Local().Format(secondFormat), u.Source, u.Table, strings.Join(u.Examples, " "), u.Rule + ": " + u.Reason,
 		})
 	}
-	return a.table(rows)
+	err := a.table(rows)
+	if err == nil && len(list) == limit {
+		_, err = fmt.Fprintln(a.Out, "there may be more: show more with --limit")
+	}
+	return err
 }
 
 func (a *app) rejectsShowCommand() *cobra.Command {

@@ -11,7 +11,7 @@ and a cache.
 
 Begin with "tailstock demo", or with "tailstock init" at a database of your own.
 
-Exit codes: 0 fine, 1 failed, 2 usage or configuration, 3 check found problems.`
+Exit codes: 0 fine, 1 failed, 2 usage or configuration, 3 problems were found.`
 
 // root makes the tree of commands.
 func (a *app) root() *cobra.Command {
