@@ -75,6 +75,10 @@ func (c *Client) stateConfig() jetstream.KeyValueConfig {
 	}
 }
 
+// storageExhausted is the code of the error of a server that has no room for the limit
+// of a stream (nats-server v2.15, JSStorageResourcesExceededErr).
+const storageExhausted = 10047
+
 // ensureStream returns the stream that want describes, made if missing. An
 // existing one keeps its identity, and must agree with want in what matters.
 func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
@@ -86,6 +90,10 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // made by another meanwhile
 			s, err = js.Stream(ctx, want.Name)
 		}
+	}
+	if api := (*jetstream.APIError)(nil); errors.As(err, &api) && api.ErrorCode == storageExhausted {
+		return nil, fmt.Errorf("make stream %s: %w: the limits of all streams together are more than the server may store, by its own limit or "+
+			"by three quarters of the free disk: lower log.max_bytes, which each source has, or rejects.max_bytes, or give the server more", want.Name, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open or make stream %s: %w", want.Name, err)
