@@ -488,7 +488,7 @@ func (d *rederiver) readOpen(ctx context.Context, cursor inventory.Position) (le
 		if len(messages) == 0 {
 			return left, fmt.Errorf("it ends at %s, before its tail %s", at, tail)
 		}
-		if previous := messages[0].Previous; at == cursor && !cursor.IsZero() && cursor.Before(previous) {
+		if previous := messages[0].Previous; at == cursor && cursor.Before(previous) {
 			left.gone = previous
 		}
 		for i := range messages {
